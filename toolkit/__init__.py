@@ -1,0 +1,1 @@
+"""From a TOML catalog to verified multi-architecture images, manifest lists and URI tables."""

@@ -1,0 +1,193 @@
+"""Base images made of a Debian suite's packages: what is asked for, locked and made.
+
+Pure. The packages are unpacked, never run: see `toolkit.rootfs`, which makes the file system, and
+`toolkit.adapters.bootstrap`, which fetches the packages and writes the OCI layout.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from toolkit.catalog.model import Base
+from toolkit.errors import LockInvalid
+from toolkit.oci import Architecture, Digest
+
+# Part of every base's identity: count it up when the same packages come to give other bytes.
+RECIPE_VERSION = 1
+
+_PACKAGE = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9+.-]+)=(?P<version>[A-Za-z0-9.+:~-]+) (?P<architecture>[a-z0-9-]+) "
+    r"sha256:(?P<sha256>[0-9a-f]{64})"
+)
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class LockedPackage:
+    """One binary package; `architecture` is Debian's ("amd64", "arm64", "all"), `sha256` the .deb's, in hex.
+
+    Written in images.lock as `libc6=2.31-13+deb11u11 arm64 sha256:…`.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError unless `text` is NAME=VERSION ARCHITECTURE sha256:HEX."""
+        match = _PACKAGE.fullmatch(text)
+        if not match:
+            raise ValueError(f"not a locked package: {text!r}; it is written NAME=VERSION ARCH sha256:…")
+        return cls(**match.groupdict())
+
+    @property
+    def pinned(self) -> str:
+        """`NAME=VERSION`, as apt takes it."""
+        return f"{self.name}={self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.pinned} {self.architecture} sha256:{self.sha256}"
+
+
+Packages = tuple[LockedPackage, ...]
+"""The packages of one architecture's base, sorted by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirrors:
+    """Where packages come from: `main` has SUITE and SUITE-updates, `security` SUITE-security.
+
+    Both are URIs as apt takes them, without suite; `keyring` is the file that their signatures are
+    checked with. All three are what the machine's own apt uses.
+    """
+
+    main: str
+    security: str
+    keyring: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """A package that is not the locked one; a version is "" where the package is not there at all."""
+
+    architecture: Architecture
+    name: str
+    locked: str
+    actual: str
+
+    def __str__(self) -> str:
+        return f"{self.architecture}: {self.name} {self.locked or '(none)'} -> {self.actual or '(none)'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltPlatform:
+    """One architecture of a base. `size` is that of the uncompressed layer in bytes, `created` RFC 3339.
+
+    `remarks` are what a person should know: an update that the mirror lists but does not have, a
+    package whose maintainer script nobody has looked at.
+    """
+
+    manifest: Digest
+    packages: Packages
+    created: str
+    size: int
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def package_list_digest(self) -> Digest:
+        return package_list_digest(self.packages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltBase:
+    """A base on disk: an OCI layout whose only entry is `index`, an index of the asked platforms."""
+
+    name: str
+    layout: Path
+    index: Digest
+    platforms: Mapping[Architecture, BuiltPlatform]
+    drift: tuple[Drift, ...] = ()
+
+    @property
+    def build_context(self) -> str:
+        """What `--build-context NAME=` takes."""
+        return f"oci-layout://{self.layout}@{self.index}"
+
+
+class BaseMaker(Protocol):
+    """Makes bases; `toolkit.adapters.bootstrap.Bootstrapper` is the one that does."""
+
+    def ensure_base(
+        self,
+        base: Base,
+        architectures: tuple[Architecture, ...],
+        *,
+        locked: Mapping[Architecture, Packages] | None = None,
+    ) -> BuiltBase:
+        """The base's layout, made unless it is already there.
+
+        When the mirror no longer has what is `locked`, the base is made of today's versions and the
+        result's `drift` says so. Raises NeedNotMet when no mirror can give the packages.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedOnly:
+    """A maker that refuses whatever the lock does not say: what `--locked` asks for."""
+
+    maker: BaseMaker
+
+    def ensure_base(
+        self,
+        base: Base,
+        architectures: tuple[Architecture, ...],
+        *,
+        locked: Mapping[Architecture, Packages] | None = None,
+    ) -> BuiltBase:
+        """Raises LockInvalid, naming the differences, unless the base is made of exactly `locked`."""
+        missing = [architecture for architecture in architectures if not (locked or {}).get(architecture)]
+        if missing:
+            raise LockInvalid(
+                f"images.lock has no packages of base {base.name} for {', '.join(missing)}",
+                remedy="Lock them: toolkit lock --upgrade",
+            )
+        built = self.maker.ensure_base(base, architectures, locked=locked)
+        if built.drift:
+            lines = "".join(f"\n  {line}" for line in built.drift)
+            raise LockInvalid(
+                f"base {base.name} cannot be made as locked, the mirror has other versions:{lines}",
+                remedy="Accept them: toolkit lock --upgrade",
+            )
+        return built
+
+
+def package_list_digest(packages: Iterable[LockedPackage]) -> Digest:
+    """What identifies one architecture's base in a build_id: this code's version and name=version lines.
+
+    It follows from the lock alone, so planning needs no mirror and no layout.
+    """
+    lines = sorted(package.pinned for package in packages)
+    return Digest.of("\n".join([f"recipe {RECIPE_VERSION}", *lines, ""]).encode())
+
+
+def compare(
+    architecture: Architecture, locked: Iterable[LockedPackage], actual: Iterable[LockedPackage]
+) -> tuple[Drift, ...]:
+    """Where `actual` differs from `locked`, by name. Another .deb of the same version is a difference."""
+    old = {package.name: package for package in locked}
+    new = {package.name: package for package in actual}
+    return tuple(
+        Drift(architecture=architecture, name=name, locked=_told(old.get(name)), actual=_told(new.get(name)))
+        if _told(old.get(name)) != _told(new.get(name))
+        else Drift(architecture=architecture, name=name, locked=str(old[name]), actual=str(new[name]))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    )
+
+
+def _told(package: LockedPackage | None) -> str:
+    return package.version if package else ""

@@ -58,6 +58,15 @@ class ForeignElf:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Exclusion:
+    """Units of an image that are not built, and why. No version ("") or no architecture means any."""
+
+    version: str
+    architecture: Architecture | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Image:
     """One [images.NAME] table. `line` is where it stands in images.toml.
 
@@ -80,6 +89,7 @@ class Image:
     packages: Mapping[Architecture, tuple[str, ...]]
     remarks: Mapping[Architecture, str]
     foreign_elf: tuple[ForeignElf, ...]
+    exclusions: tuple[Exclusion, ...] = ()
     revision: int
     line: int
 

@@ -1,0 +1,166 @@
+"""What a text of the catalog may look like. Names end up in repository names, tags and file names."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from toolkit import tags
+from toolkit.catalog.faults import quote
+from toolkit.errors import UsageError
+from toolkit.oci import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grammar:
+    """`what` finishes the sentence "TEXT is not …"; `hints` tell why a sign is not allowed.
+
+    `mends` turn common misspellings into what was meant.
+    """
+
+    what: str
+    matches: Callable[[str], object]
+    maximum: int = 64
+    hints: tuple[tuple[str, str], ...] = ()
+    mends: tuple[Callable[[str], str], ...] = ()
+
+    def accepts(self, text: str) -> bool:
+        return len(text) <= self.maximum and text.isprintable() and bool(self.matches(text))
+
+    def problem(self, text: str) -> str | None:
+        """What is wrong with `text`, to stand behind it in a sentence; None when nothing is."""
+        if self.accepts(text):
+            return None
+        if not text.strip():
+            return "is empty"
+        if not text.isprintable():
+            # A line break could end the instruction or the word that the value is put into.
+            sign = next(ch for ch in text if not ch.isprintable())
+            return f"holds the character U+{ord(sign):04X}: write one line of printable characters"
+        if len(text) > self.maximum:
+            return f"is {len(text)} characters long: at most {self.maximum} are allowed"
+        why = next((f": {reason}" for sign, reason in self.hints if sign in text), "")
+        return f"is not {self.what}{why}{self._suggestion(text)}"
+
+    def _suggestion(self, text: str) -> str:
+        candidates: Iterable[str] = (mend(text) for mend in self.mends)
+        mended = next((candidate for candidate in candidates if self.accepts(candidate)), None)
+        return f". Did you mean {quote(mended)}?" if mended else ""
+
+
+def _pattern(text: str) -> Callable[[str], object]:
+    return re.compile(text).fullmatch
+
+
+def _as_name(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+
+
+def _as_word(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "", text.lower())
+
+
+def _major_minor(text: str) -> str:
+    return re.sub(r"\D*(\d)\.?(\d+).*", r"\1.\2", text)
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except UsageError:
+        return False
+    return True
+
+
+def _is_repository(text: str) -> bool:
+    return _is_reference(f"localhost/{text}") and not set(text) & set(":@")
+
+
+LINE = Grammar(what="a line of text", matches=str.strip, maximum=1000)
+
+NAME = Grammar(
+    what="a name: lower-case letters and digits, joined by single . _ or -",
+    matches=_pattern(r"[a-z0-9]+(?:[._-][a-z0-9]+)*"),
+    mends=(_as_name,),
+)
+
+BASE_NAME = Grammar(
+    what='a base\'s name: lower-case letters, digits and dots, like "debian11"',
+    matches=_pattern(r"[a-z0-9]+(?:\.[a-z0-9]+)*"),
+    hints=(("-", "- separates the parts of identifiers"),),
+    mends=(_as_word,),
+)
+
+# The public part of PEP 440: https://packaging.python.org/en/latest/specifications/version-specifiers/
+VERSION = Grammar(
+    what='a version like "1.12.1"',
+    matches=_pattern(r"[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"),
+    hints=(
+        ("+", "a tag cannot hold +, so a local version goes into `packages`"),
+        ("-", "- separates the parts of identifiers"),
+        ("{", "nothing is filled in here"),
+    ),
+    mends=(str.strip, str.lower, lambda text: text.lower().lstrip("v="), lambda text: text.partition("+")[0]),
+)
+
+PYTHON = Grammar(
+    what='a Python version like "3.9"', matches=_pattern(r"3\.(?:[0-9]|[1-9][0-9])"), mends=(_major_minor,)
+)
+
+GLIBC = Grammar(what='a glibc version like "2.31"', matches=_pattern(r"2\.[0-9]{1,3}"), mends=(_major_minor,))
+
+REPOSITORY = Grammar(
+    what='a repository name like "pytorch-inference": lower-case letters, digits, . _ - and /',
+    matches=_is_repository,
+    maximum=200,
+    hints=((":", "tags follow from `tag`"), ("@", "digests are found when it is pushed")),
+    mends=(lambda text: "/".join(_as_name(part) for part in text.split("/")),),
+)
+
+TEMPLATE = Grammar(
+    what='a template below dockerfiles/, like "inference.Dockerfile.j2"',
+    matches=_pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*"),
+    maximum=200,
+    mends=(lambda text: text.removeprefix("./").removeprefix("dockerfiles/"),),
+)
+
+REFERENCE = Grammar(
+    what='an image reference like "HOST/NAME:TAG" or "HOST/NAME@sha256:…"', matches=_is_reference, maximum=500
+)
+
+# https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
+DEB_PACKAGE = Grammar(
+    what='the name of a Debian package like "libgomp1"',
+    matches=_pattern(r"[a-z0-9][a-z0-9+.-]+"),
+    maximum=100,
+    hints=(("=", "versions are found by `toolkit lock`"),),
+    mends=(str.lower, lambda text: text.partition("=")[0]),
+)
+
+SUITE = Grammar(
+    what='a Debian suite like "bullseye"', matches=_pattern(r"[a-z0-9]+(?:[.-][a-z0-9]+)*"), mends=(_as_name,)
+)
+
+TAG_PATTERN = Grammar(
+    what=f'a tag pattern like "{tags.DEFAULT_PATTERN}": letters, digits, . _ -',
+    matches=_pattern(r"[A-Za-z0-9_.{}-]+"),
+    maximum=200,
+    hints=((" ", "no spaces"), ("/", "a tag has no /"), (":", "a tag has no :")),
+)
+
+GLOB = Grammar(
+    what='an identifier or a glob over identifiers, like "pytorch-*-arm64"',
+    matches=_pattern(r"[A-Za-z0-9._*?\[\]!-]+"),
+    maximum=255,
+    mends=(str.strip, str.lower),
+)
+
+FILE_GLOB = Grammar(
+    what='the absolute path of a file in the image, or a glob, like "/opt/*.cubin"',
+    matches=_pattern(r"/\S.*"),
+    maximum=500,
+    mends=(lambda text: f"/{text.removeprefix('./')}",),
+)
+
+MACHINE = Grammar(
+    what='a machine as `toolkit verify` prints it, like "CUDA"', matches=_pattern(r"\*|[\w.-]+")
+)

@@ -1,0 +1,52 @@
+"""The requirements of an image: PEP 508, with `{version}` for the version that is built."""
+
+import re
+from collections.abc import Sequence
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from toolkit.catalog.faults import quote
+from toolkit.tags import PLACEHOLDER
+
+Identity = tuple[str, frozenset[str], str]
+"""What two requirements may not share: name, extras, environment marker."""
+
+
+def requirement_problem(text: str, versions: Sequence[str]) -> str | None:
+    """What is wrong with `text`, to stand behind it in a sentence; None when nothing is."""
+    for placeholder in PLACEHOLDER.findall(text):
+        if placeholder != "version":
+            return f"holds {quote('{' + placeholder + '}')}: only {{version}} is filled in"
+    if set(PLACEHOLDER.sub("", text)) & set("{}"):
+        return "has a brace without its partner: only {version} is filled in"
+    # Without a good version the form can still be judged: any version will do.
+    filled = [text.replace("{version}", version) for version in versions or ("1.0",)]
+    return next((problem for each in dict.fromkeys(filled) if (problem := _problem(each))), None)
+
+
+def identity(text: str) -> Identity:
+    """`text` is a requirement without problem."""
+    parsed = Requirement(text.replace("{version}", "1.0"))
+    return canonicalize_name(parsed.name), frozenset(parsed.extras), str(parsed.marker or "")
+
+
+def _problem(text: str) -> str | None:
+    try:
+        parsed = Requirement(text)
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0]
+        return f"is not a PEP 508 requirement ({reason[:1].lower()}{reason[1:]}){_suggestion(text)}"
+    if parsed.url:
+        return f"is fetched by URL, which no lock covers: write {quote(parsed.name + '==VERSION')}"
+    return None
+
+
+def _suggestion(text: str) -> str:
+    """The most frequent slip: `torch=1.12.1` or `torch 1.12.1`."""
+    mended = re.sub(r"^([\w.\[\],-]+?)\s*=?\s*(\d[\w.]*)$", r"\1==\2", text.strip())
+    try:
+        Requirement(mended)
+    except InvalidRequirement:
+        return ""
+    return f". Did you mean {quote(mended)}?"

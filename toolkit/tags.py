@@ -1,0 +1,82 @@
+"""The only speller of image ids, unit identifiers and tags.
+
+image id         tensorflow-2.9.1-cpu-py39-debian11-sagemaker
+unit identifier  tensorflow-2.9.1-cpu-py39-debian11-sagemaker-arm64
+list tag         2.9.1-cpu-py39-debian11-sagemaker, with -r2 after it for revision 2
+arch tag         2.9.1-cpu-py39-debian11-sagemaker-arm64
+build tag        b-0123456789abcdef
+"""
+
+import re
+
+from toolkit.oci import Architecture
+
+DEFAULT_PATTERN = "{version}-{accelerator}-py{py}-{os}-{consumer}"
+"""What images whose catalog entry has no `tag` are tagged with: AWS's order, the consumer last."""
+
+PATTERN_PLACEHOLDERS = ("version", "accelerator", "py", "os", "consumer", "framework")
+"""What a tag pattern may hold in braces."""
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+TAG_LIMIT = 128
+"""Characters: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests"""
+
+_TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{TAG_LIMIT - 1}}}")
+_BUILD_ID = re.compile(r"[0-9a-f]{16,}")
+
+
+def image_id(*, framework: str, version: str, accelerator: str, python: str, os: str, consumer: str) -> str:
+    """`python` is like "3.9", `os` the name of the base."""
+    return f"{framework}-{version}-{accelerator}-py{_py(python)}-{os}-{consumer}"
+
+
+def unit_identifier(image_id: str, architecture: Architecture) -> str:
+    return f"{image_id}-{architecture}"
+
+
+def list_tag(
+    pattern: str = DEFAULT_PATTERN,
+    *,
+    framework: str,
+    version: str,
+    accelerator: str,
+    python: str,
+    os: str,
+    consumer: str,
+    revision: int = 1,
+) -> str:
+    """The tag of the manifest list. Raises KeyError for a placeholder not in PATTERN_PLACEHOLDERS."""
+    values = {
+        "framework": framework,
+        "version": version,
+        "accelerator": accelerator,
+        "py": _py(python),
+        "os": os,
+        "consumer": consumer,
+    }
+    tag = PLACEHOLDER.sub(lambda found: values[found[1]], pattern)
+    return f"{tag}-r{revision}" if revision > 1 else tag
+
+
+def arch_tag(list_tag: str, architecture: Architecture) -> str:
+    """The tag of one architecture's image, beside the list's."""
+    return f"{list_tag}-{architecture}"
+
+
+def build_tag(build_id: str) -> str:
+    """The tag by which a build is found again.
+
+    Raises ValueError unless `build_id` is 16 or more hex digits.
+    """
+    if not _BUILD_ID.fullmatch(build_id):
+        raise ValueError(f"not a build id: {build_id!r}")
+    return f"b-{build_id[:16]}"
+
+
+def is_tag(text: str) -> bool:
+    return _TAG.fullmatch(text) is not None
+
+
+def _py(python: str) -> str:
+    return python.replace(".", "")

@@ -104,6 +104,8 @@ def purge(system: System, packages: Iterable[str], say: Callable[[str], None]) -
     if not ours:
         return
     removable = ours if _purged(system, ours) <= ours else _independent(system, ours)
+    if removable:
+        say(f"purges {' '.join(sorted(removable))}")
     for package in sorted(ours - removable):
         say(f"keeps {package}: a package that set-up did not install needs it")
     if removable:

@@ -5,6 +5,8 @@ from pathlib import PurePosixPath
 STATE = PurePosixPath("/var/lib/multiarch-toolkit")
 LOGS = PurePosixPath("/var/log/multiarch-toolkit")
 RECORD = STATE / "setup.json"
+# One a line, from scripts/venv.sh, which runs before there is a Python to write the record with.
+PYTHON_PACKAGES = STATE / "python-packages"
 LOCK = PurePosixPath("/run/multiarch-toolkit.lock")
 
 # apt works with a configuration, sources and lists of its own: /etc/apt stays as it is, so an

@@ -43,6 +43,8 @@ def take_back(system: System, say: Say) -> None:
         for change in reversed(load_record(system).changes):
             _undo(change, system, say)
             save_record(system, load_record(system).without(change))
+        # Last of the packages: with them goes the Python that runs this, if it came from there.
+        purge(system, (system.read(places.PYTHON_PACKAGES) or "").split(), say)
         for directory in (places.LOGS, places.STATE):
             if system.exists(directory):
                 say(f"removes {directory}")
@@ -66,7 +68,6 @@ def _undo(change: Change, system: System, say: Say) -> None:
         case Mounted(target=target):
             _unmount(PurePosixPath(target), system, say)
         case PackagesInstalled(packages=packages):
-            say(f"purges {' '.join(packages)}")
             purge(system, packages, say)
         case UserMade(name=name):
             if has_account(system, places.USERS, name):

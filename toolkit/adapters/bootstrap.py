@@ -1,0 +1,241 @@
+"""Makes base images of a Debian suite's packages: fetched by apt, unpacked here, written as an OCI layout.
+
+Two platforms take a few seconds, need no emulation and no root, and give the same digest everywhere.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.adapters.apt import Archive, Fetched
+from toolkit.bases import (
+    RECIPE_VERSION,
+    BaseMaker,
+    BuiltBase,
+    BuiltPlatform,
+    Drift,
+    LockedPackage,
+    Mirrors,
+    Packages,
+    compare,
+)
+from toolkit.catalog.model import Base, Recipe
+from toolkit.errors import UsageError
+from toolkit.oci import Architecture, Descriptor, Digest, MediaType, make_index, make_manifest
+from toolkit.rootfs.deb import read_deb
+from toolkit.rootfs.image import created, image_config, make_tree
+from toolkit.rootfs.tree import write_layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bootstrapper:
+    """A `BaseMaker`. `bases` keeps the layouts, `cache` the packages; both are made when needed."""
+
+    mirrors: Mirrors
+    bases: Path
+    cache: Path
+
+    def ensure_base(
+        self,
+        base: Base,
+        architectures: tuple[Architecture, ...],
+        *,
+        locked: Mapping[Architecture, Packages] | None = None,
+    ) -> BuiltBase:
+        """See `BaseMaker`. A base that is there costs the reading of one small file."""
+        recipe = base.origin
+        if not isinstance(recipe, Recipe):
+            raise UsageError(
+                f"base {base.name} is the image {recipe} of a registry: there is nothing to make"
+            )
+        platforms = tuple(sorted(set(architectures)))
+        locks = {architecture: (locked or {}).get(architecture, ()) for architecture in platforms}
+        home = self.bases / f"{base.name}-{_key(recipe, locks)}"
+        if (found := _lookup_built(home)) is not None:
+            return found
+        with _only_process(self.cache):
+            # Another process may have made it while this one waited.
+            return _lookup_built(home) or self._make(base.name, recipe, locks, home)
+
+    def _make(
+        self, name: str, recipe: Recipe, locks: Mapping[Architecture, Packages], home: Path
+    ) -> BuiltBase:
+        fetched = self._fetch(recipe, locks)
+        drift = tuple(
+            line
+            for architecture, packages in locks.items()
+            if packages
+            for line in compare(architecture, packages, fetched[architecture].packages)
+        )
+        home.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=home.parent, prefix=f".{home.name}-"))
+        try:
+            layout = work / "layout"
+            built = {
+                architecture: _write_platform(layout, recipe.suite, architecture, packages)
+                for architecture, packages in fetched.items()
+            }
+            index = _write_index(
+                layout, {architecture: manifest for architecture, (manifest, _) in built.items()}
+            )
+            result = BuiltBase(
+                name=name,
+                layout=home / "layout",
+                index=index,
+                platforms={architecture: platform for architecture, (_, platform) in built.items()},
+                drift=drift,
+            )
+            (work / _BUILT).write_text(json.dumps(_to_json(result)))
+            work.chmod(0o755)
+            work.rename(home)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return result
+
+    def _fetch(self, recipe: Recipe, locks: Mapping[Architecture, Packages]) -> dict[Architecture, Fetched]:
+        archive = Archive(suite=recipe.suite, mirrors=self.mirrors, directory=self.cache)
+        fetched = {architecture: archive.lookup_fetched(packages) for architecture, packages in locks.items()}
+        if not all(fetched.values()):
+            archive.update(tuple(locks))
+        return {
+            architecture: fetched[architecture]
+            or archive.fetch(recipe.packages, architecture, preferred=locks[architecture])
+            for architecture in locks
+        }
+
+
+_: type[BaseMaker] = Bootstrapper
+
+_BUILT = "base.json"
+
+
+def _key(recipe: Recipe, locks: Mapping[Architecture, Packages]) -> str:
+    """Names what was asked for; a base without a lock is made once and then kept."""
+    asked = {
+        "recipe": RECIPE_VERSION,
+        "suite": recipe.suite,
+        "packages": recipe.packages,
+        "locks": {
+            architecture: [str(package) for package in packages] for architecture, packages in locks.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write_platform(
+    layout: Path, suite: str, architecture: Architecture, fetched: Fetched
+) -> tuple[Descriptor, BuiltPlatform]:
+    debs = [
+        read_deb(fetched.files[package.name].read_bytes(), str(fetched.files[package.name]))
+        for package in fetched.packages
+    ]
+    base = make_tree(debs, suite=suite, architecture=architecture)
+    blobs = layout / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    # Uncompressed, so that no version of a compressor decides the digest.
+    with (blobs / f".{architecture}").open("w+b") as stream:
+        write_layer(base.tree, stream)
+        size = stream.tell()
+        stream.seek(0)
+        layer = Digest("sha256:" + hashlib.file_digest(stream, "sha256").hexdigest())
+    (blobs / f".{architecture}").rename(blobs / layer.hex)
+    config = image_config(base.tree, layer, suite=suite, architecture=architecture)
+    manifest = make_manifest(
+        _write_blob(layout, config, MediaType.OCI_CONFIG),
+        [Descriptor(media_type=MediaType.OCI_LAYER, digest=layer, size=size)],
+        MediaType.OCI_MANIFEST,
+    )
+    _write_blob(layout, manifest.raw, MediaType.OCI_MANIFEST)
+    platform = BuiltPlatform(
+        manifest=manifest.digest,
+        packages=fetched.packages,
+        created=created(base.tree),
+        size=size,
+        remarks=(*fetched.remarks, *base.remarks),
+    )
+    return manifest.descriptor(architecture.platform), platform
+
+
+def _write_index(layout: Path, manifests: Mapping[Architecture, Descriptor]) -> Digest:
+    """Write the index and the layout's own two files, which name it.
+
+    https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+    """
+    index = make_index(tuple(manifests.values()), MediaType.OCI_INDEX)
+    _write_blob(layout, index.raw, MediaType.OCI_INDEX)
+    entry = make_index([index.descriptor], MediaType.OCI_INDEX)
+    (layout / "index.json").write_bytes(entry.raw)
+    (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    return index.digest
+
+
+def _write_blob(layout: Path, content: bytes, media_type: MediaType) -> Descriptor:
+    descriptor = Descriptor.of(content, media_type)
+    (layout / "blobs" / "sha256" / descriptor.digest.hex).write_bytes(content)
+    return descriptor
+
+
+@contextmanager
+def _only_process(directory: Path) -> Iterator[None]:
+    """Wait until no other process works in `directory`; the kernel lets go of it when one dies."""
+    directory.mkdir(parents=True, exist_ok=True)
+    handle = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lookup_built(home: Path) -> BuiltBase | None:
+    try:
+        data = json.loads((home / _BUILT).read_text())
+    except FileNotFoundError:
+        return None
+    return BuiltBase(
+        name=data["name"],
+        layout=home / "layout",
+        index=Digest(data["index"]),
+        platforms={
+            Architecture(architecture): BuiltPlatform(
+                manifest=Digest(row["manifest"]),
+                packages=tuple(LockedPackage.parse(line) for line in row["packages"]),
+                created=row["created"],
+                size=row["size"],
+                remarks=tuple(row["remarks"]),
+            )
+            for architecture, row in data["platforms"].items()
+        },
+        drift=tuple(_drift(row) for row in data["drift"]),
+    )
+
+
+def _drift(row: Sequence[str]) -> Drift:
+    architecture, name, locked, actual = row
+    return Drift(architecture=Architecture(architecture), name=name, locked=locked, actual=actual)
+
+
+def _to_json(built: BuiltBase) -> dict[str, Any]:
+    return {
+        "name": built.name,
+        "index": built.index,
+        "platforms": {
+            architecture: {
+                "manifest": platform.manifest,
+                "packages": [str(package) for package in platform.packages],
+                "created": platform.created,
+                "size": platform.size,
+                "remarks": platform.remarks,
+            }
+            for architecture, platform in built.platforms.items()
+        },
+        "drift": [[row.architecture, row.name, row.locked, row.actual] for row in built.drift],
+    }

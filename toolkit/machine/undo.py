@@ -129,9 +129,14 @@ def _unmount(target: PurePosixPath, system: System, say: Say) -> None:
 
 
 def _remove_directory(path: PurePosixPath, whole: bool, system: System, say: Say) -> None:
-    if system.exists(path) and (whole or not system.names(path)):
-        say(f"removes {path}")
+    if not system.exists(path) or (system.names(path) and not whole):
+        return
+    say(f"removes {path}")
+    if whole:
         _remove_tree(system, path)
+    else:
+        # Not recursive whatever happened in between.
+        system.run(("rmdir", str(path)))
 
 
 def _remove_tree(system: System, path: PurePosixPath) -> None:

@@ -27,9 +27,10 @@ def read_bases(bases: Table, faults: Faults) -> dict[str, Base]:
 def _read_origin(table: Table) -> Recipe | Reference | None:
     """A recipe or a reference: not both, not neither."""
     asks_recipe = any(key in table for key in _RECIPE_KEYS)
+    needs_recipe = asks_recipe and "reference" not in table
     reference = table.text("reference", grammar.REFERENCE, default="")
-    suite = table.text("suite", grammar.SUITE, default=None if asks_recipe else "")
-    packages = table.texts("packages", grammar.DEB_PACKAGE, word="package", required=asks_recipe)
+    suite = table.text("suite", grammar.SUITE, default=None if needs_recipe else "")
+    packages = table.texts("packages", grammar.DEB_PACKAGE, word="package", required=needs_recipe)
     if "reference" in table:
         if asks_recipe:
             table.fault(

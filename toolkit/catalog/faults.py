@@ -37,9 +37,13 @@ class Faults:
 
 def quote(text: str) -> str:
     """`text` in quotes on one line: what does not print is escaped, so no value can fake a message."""
+    return '"' + escape(text).replace('"', '\\"') + '"'
+
+
+def escape(text: str) -> str:
+    """`text` as one short line."""
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in escaped) + '"'
+    return "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in shown.replace("\\", "\\\\"))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -12,12 +12,13 @@ from toolkit.oci import Reference
 
 @dataclass(frozen=True, kw_only=True)
 class Grammar:
-    """`what` finishes the sentence "TEXT is not …"; `hints` tell why a sign is not allowed.
+    """`what` finishes the sentence "TEXT is not …", with an `example` behind it.
 
-    `mends` turn common misspellings into what was meant.
+    `hints` tell why a sign is not allowed; `mends` turn common misspellings into what was meant.
     """
 
     what: str
+    example: str
     matches: Callable[[str], object]
     maximum: int = 64
     hints: tuple[tuple[str, str], ...] = ()
@@ -38,8 +39,8 @@ class Grammar:
             return f"holds the character U+{ord(sign):04X}: write one line of printable characters"
         if len(text) > self.maximum:
             return f"is {len(text)} characters long: at most {self.maximum} are allowed"
-        why = next((f": {reason}" for sign, reason in self.hints if sign in text), "")
-        return f"is not {self.what}{why}{self._suggestion(text)}"
+        why = next((f" ({reason})" for sign, reason in self.hints if sign in text), "")
+        return f"is not {self.what}, like {quote(self.example)}{why}{self._suggestion(text)}"
 
     def _suggestion(self, text: str) -> str:
         candidates: Iterable[str] = (mend(text) for mend in self.mends)
@@ -75,16 +76,18 @@ def _is_repository(text: str) -> bool:
     return _is_reference(f"localhost/{text}") and not set(text) & set(":@")
 
 
-LINE = Grammar(what="a line of text", matches=str.strip, maximum=1000)
+LINE = Grammar(what="a line of text", example="…", matches=str.strip, maximum=1000)
 
 NAME = Grammar(
-    what="a name: lower-case letters and digits, joined by single . _ or -",
+    what="a name (lower-case letters and digits, joined by single . _ or -)",
+    example="pytorch",
     matches=_pattern(r"[a-z0-9]+(?:[._-][a-z0-9]+)*"),
     mends=(_as_name,),
 )
 
 BASE_NAME = Grammar(
-    what='a base\'s name: lower-case letters, digits and dots, like "debian11"',
+    what="a base's name (lower-case letters, digits and dots)",
+    example="debian11",
     matches=_pattern(r"[a-z0-9]+(?:\.[a-z0-9]+)*"),
     hints=(("-", "- separates the parts of identifiers"),),
     mends=(_as_word,),
@@ -92,7 +95,8 @@ BASE_NAME = Grammar(
 
 # The public part of PEP 440: https://packaging.python.org/en/latest/specifications/version-specifiers/
 VERSION = Grammar(
-    what='a version like "1.12.1"',
+    what="a version",
+    example="1.12.1",
     matches=_pattern(r"[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"),
     hints=(
         ("+", "a tag cannot hold +, so a local version goes into `packages`"),
@@ -103,13 +107,19 @@ VERSION = Grammar(
 )
 
 PYTHON = Grammar(
-    what='a Python version like "3.9"', matches=_pattern(r"3\.(?:[0-9]|[1-9][0-9])"), mends=(_major_minor,)
+    what="a Python version",
+    example="3.9",
+    matches=_pattern(r"3\.(?:[0-9]|[1-9][0-9])"),
+    mends=(_major_minor,),
 )
 
-GLIBC = Grammar(what='a glibc version like "2.31"', matches=_pattern(r"2\.[0-9]{1,3}"), mends=(_major_minor,))
+GLIBC = Grammar(
+    what="a glibc version", example="2.31", matches=_pattern(r"2\.[0-9]{1,3}"), mends=(_major_minor,)
+)
 
 REPOSITORY = Grammar(
-    what='a repository name like "pytorch-inference": lower-case letters, digits, . _ - and /',
+    what="a repository name (lower-case letters, digits, . _ - and /)",
+    example="pytorch-inference",
     matches=_is_repository,
     maximum=200,
     hints=((":", "tags follow from `tag`"), ("@", "digests are found when it is pushed")),
@@ -117,19 +127,19 @@ REPOSITORY = Grammar(
 )
 
 TEMPLATE = Grammar(
-    what='a template below dockerfiles/, like "inference.Dockerfile.j2"',
+    what="a template below dockerfiles/",
+    example="inference.Dockerfile.j2",
     matches=_pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*"),
     maximum=200,
     mends=(lambda text: text.removeprefix("./").removeprefix("dockerfiles/"),),
 )
 
-REFERENCE = Grammar(
-    what='an image reference like "HOST/NAME:TAG" or "HOST/NAME@sha256:…"', matches=_is_reference, maximum=500
-)
+REFERENCE = Grammar(what="an image reference", example="HOST/NAME:TAG", matches=_is_reference, maximum=500)
 
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
 DEB_PACKAGE = Grammar(
-    what='the name of a Debian package like "libgomp1"',
+    what="the name of a Debian package",
+    example="libgomp1",
     matches=_pattern(r"[a-z0-9][a-z0-9+.-]+"),
     maximum=100,
     hints=(("=", "versions are found by `toolkit lock`"),),
@@ -137,30 +147,36 @@ DEB_PACKAGE = Grammar(
 )
 
 SUITE = Grammar(
-    what='a Debian suite like "bullseye"', matches=_pattern(r"[a-z0-9]+(?:[.-][a-z0-9]+)*"), mends=(_as_name,)
+    what="a Debian suite",
+    example="bullseye",
+    matches=_pattern(r"[a-z0-9]+(?:[.-][a-z0-9]+)*"),
+    mends=(_as_name,),
 )
 
 TAG_PATTERN = Grammar(
-    what=f'a tag pattern like "{tags.DEFAULT_PATTERN}": letters, digits, . _ -',
+    what="a tag pattern (letters, digits, . _ - and placeholders)",
+    example=tags.DEFAULT_PATTERN,
     matches=_pattern(r"[A-Za-z0-9_.{}-]+"),
     maximum=200,
     hints=((" ", "no spaces"), ("/", "a tag has no /"), (":", "a tag has no :")),
 )
 
 GLOB = Grammar(
-    what='an identifier or a glob over identifiers, like "pytorch-*-arm64"',
+    what="an identifier or a glob over identifiers",
+    example="pytorch-*-arm64",
     matches=_pattern(r"[A-Za-z0-9._*?\[\]!-]+"),
     maximum=255,
     mends=(str.strip, str.lower),
 )
 
 FILE_GLOB = Grammar(
-    what='the absolute path of a file in the image, or a glob, like "/opt/*.cubin"',
+    what="the absolute path of a file in the image, or a glob",
+    example="/opt/*.cubin",
     matches=_pattern(r"/\S.*"),
     maximum=500,
     mends=(lambda text: f"/{text.removeprefix('./')}",),
 )
 
 MACHINE = Grammar(
-    what='a machine as `toolkit verify` prints it, like "CUDA"', matches=_pattern(r"\*|[\w.-]+")
+    what="a machine as `toolkit verify` prints it", example="CUDA", matches=_pattern(r"\*|[\w.-]+")
 )

@@ -3,10 +3,11 @@
 import fnmatch
 import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from toolkit.catalog import grammar
-from toolkit.catalog.faults import quote
+from toolkit.catalog.conflicts import NamedCell
+from toolkit.catalog.faults import nearest, quote
 from toolkit.catalog.positions import Path
 from toolkit.catalog.table import Table
 
@@ -14,9 +15,8 @@ DEFAULT_GROUP = "default"
 """What a bare `make release` takes."""
 
 
-def read_groups(top: Table) -> dict[str, dict[str, Path]]:
+def read_groups(groups: Table) -> dict[str, dict[str, Path]]:
     """Per group its patterns, with where each stands."""
-    groups = top.table("groups", required=False)
     found = {}
     for name in groups:
         if problem := grammar.NAME.problem(name):
@@ -29,23 +29,17 @@ def read_groups(top: Table) -> dict[str, dict[str, Path]]:
 def check_groups(
     top: Table,
     groups: Mapping[str, Mapping[str, Path]],
+    cells: Sequence[NamedCell],
     *,
-    identifiers: Collection[str],
-    image_ids: Collection[str],
     unreadable: Collection[str],
 ) -> None:
-    """Note patterns that match no unit, and the absence of the default group.
+    """Note the patterns that match no unit.
 
-    `unreadable` are the frameworks ("" for none) of images whose faults hide their identifiers: a
+    `unreadable` are the frameworks ("" for unknown) of images whose faults hide their identifiers: a
     pattern that may be about one of those is let be until they are mended.
     """
-    if DEFAULT_GROUP not in groups and top.is_table("groups"):
-        example = next((f"{each.rsplit('-', 1)[0]}*" for each in identifiers), "pytorch-*")
-        top.fault(
-            top.at("groups"),
-            f"group {quote(DEFAULT_GROUP)} is missing: it says what a bare `make release` takes. "
-            f"Add {DEFAULT_GROUP} = [{quote(example)}] below [groups]",
-        )
+    identifiers = dict.fromkeys(each.identifier for each in cells)
+    image_ids = dict.fromkeys(each.image_id for each in cells)
     for name, patterns in groups.items():
         for pattern, path in patterns.items():
             if _matches_any(pattern, identifiers) or _matches_any(pattern, image_ids):
@@ -53,6 +47,19 @@ def check_groups(
             if not any(_may_be_about(pattern, framework) for framework in unreadable):
                 mend = f". The nearest is {quote(_nearest(pattern, identifiers))}" if identifiers else ""
                 top.fault(path, f"group {quote(name)}: pattern {quote(pattern)} matches no build unit{mend}")
+
+
+def check_default(top: Table, groups: Collection[str], cells: Sequence[NamedCell]) -> None:
+    """Note that there is no default group."""
+    if DEFAULT_GROUP in groups:
+        return
+    example = f"{cells[0].image.framework}-{cells[0].cell.version}-*" if cells else "pytorch-*"
+    near = nearest(DEFAULT_GROUP, groups)
+    mend = f"Rename {quote(near)}" if near else f"Add {DEFAULT_GROUP} = [{quote(example)}] below [groups]"
+    top.fault(
+        top.at("groups"),
+        f"group {quote(DEFAULT_GROUP)} is missing: it says what a bare `make release` takes. {mend}",
+    )
 
 
 def _matches_any(pattern: str, names: Iterable[str]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from toolkit import tags
 from toolkit.catalog import grammar
-from toolkit.catalog.faults import Faults, did_you_mean, quote
+from toolkit.catalog.faults import Faults, did_you_mean, nearest, quote
 from toolkit.catalog.matrix import covers
 from toolkit.catalog.model import Accelerator, Base, Consumer, Exclusion, ForeignElf, Image
 from toolkit.catalog.positions import Path
@@ -21,10 +21,10 @@ ALL = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What an image refers to. `base_names` has the faulty bases too; `templates` None is: not known."""
+    """What an image refers to; `base_names` has the faulty bases too. None is: not known, not checked."""
 
     bases: Mapping[str, Base]
-    base_names: Collection[str]
+    base_names: Collection[str] | None
     templates: Collection[str] | None
 
 
@@ -47,7 +47,7 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
 
     title = table.text("title")
     template = _read_template(table, around.templates)
-    packages = _read_packages(table, versions, architectures)
+    packages = _read_packages(table, versions, architectures, faults)
     remarks = _read_remarks(table, architectures)
     foreign_elf = _read_foreign_elf(table)
     table.close()
@@ -79,7 +79,7 @@ def _read_base(table: Table, around: Surroundings, python: str) -> str:
     name = table.text("base", grammar.BASE_NAME)
     if not name:
         return ""
-    if name not in around.base_names:
+    if around.base_names is not None and name not in around.base_names:
         mend = did_you_mean(name, around.base_names) or f": add [bases.{name}]"
         table.fault(table.at("base"), f"base {quote(name)} is not defined{mend}")
         return ""
@@ -107,7 +107,8 @@ def _read_tag_pattern(table: Table) -> str:
     for placeholder in tags.PLACEHOLDER.findall(pattern):
         if placeholder not in tags.PATTERN_PLACEHOLDERS:
             known = ", ".join(f"{{{name}}}" for name in tags.PATTERN_PLACEHOLDERS)
-            mend = did_you_mean(placeholder, tags.PATTERN_PLACEHOLDERS)
+            near = nearest(placeholder, tags.PATTERN_PLACEHOLDERS)
+            mend = f". Did you mean {{{near}}}?" if near else ""
             shown = quote("{" + placeholder + "}")
             table.fault(path, f"tag {quote(pattern)} holds {shown}, which is not one of {known}{mend}")
     if set(tags.PLACEHOLDER.sub("", pattern)) & set("{}"):
@@ -118,10 +119,11 @@ def _read_tag_pattern(table: Table) -> str:
 
 
 def _read_packages(
-    table: Table, versions: tuple[str, ...], architectures: tuple[Architecture, ...]
+    table: Table, versions: tuple[str, ...], architectures: tuple[Architecture, ...], faults: Faults
 ) -> dict[Architecture, tuple[str, ...]]:
     """Per architecture what `packages.all` and then `packages.ARCH` ask for."""
-    packages = table.table("packages")
+    before = len(faults)
+    packages = table.table("packages", example='{ all = ["torch=={version}"] }')
     shared = _read_requirements(packages, ALL, versions)
     own = {each: _read_requirements(packages, each, versions) for each in Architecture}
     packages.close()
@@ -131,7 +133,7 @@ def _read_packages(
         _fault_doubles(packages, own[architecture], seen)
     merged = {each: (*shared, *own[each]) for each in architectures}
     for architecture, texts in merged.items():
-        if "packages" in table and not texts and ALL not in packages and architecture not in packages:
+        if "packages" in table and not texts and len(faults) == before:
             table.fault(
                 packages.path,
                 f"packages has nothing for {architecture}: add packages.{architecture} or packages.{ALL}",
@@ -167,7 +169,7 @@ def _fault_doubles(
 
 
 def _read_remarks(table: Table, architectures: tuple[Architecture, ...]) -> dict[Architecture, str]:
-    remarks = table.table("remarks", required=False)
+    remarks = table.table("remarks")
     texts = {each: text for each in Architecture if (text := remarks.text(each, default=""))}
     remarks.close()
     _fault_unbuilt(remarks, architectures)
@@ -210,11 +212,13 @@ def _read_exclusions(
         if "version" not in row and "architecture" not in row:
             row.fault(row.path, "names no version and no architecture: it would exclude the whole image")
             continue
+        if bool(version) != ("version" in row) or bool(architecture) != ("architecture" in row):
+            continue  # a faulty value, noted already
         covered = {cell for cell in left if covers(exclusion, *cell)}
+        if left and not covered:
+            why = _why_nothing(exclusion, versions, architectures)
+            row.fault(row.path, f"there is nothing to exclude: {why}")
         left -= covered
-        is_read = bool(version) == ("version" in row) and bool(architecture) == ("architecture" in row)
-        if is_read and versions and architectures and not covered:
-            row.fault(row.path, f"excludes nothing: {_why_nothing(exclusion, versions, architectures)}")
     if versions and architectures and not left:
         table.fault(table.at("exclude"), "exclude leaves nothing to build: remove a row, or the image")
     return tuple(found)

@@ -6,7 +6,7 @@ from toolkit.catalog import grammar
 from toolkit.catalog.bases import read_bases
 from toolkit.catalog.conflicts import check_names, name_cells
 from toolkit.catalog.faults import Faults
-from toolkit.catalog.groups import check_groups, read_groups
+from toolkit.catalog.groups import check_default, check_groups, read_groups
 from toolkit.catalog.images import Surroundings, read_image
 from toolkit.catalog.model import Catalog, Image
 from toolkit.catalog.positions import locate
@@ -27,34 +27,38 @@ def parse_catalog(
     values = read_toml(text, filename=filename)
     faults = Faults(filename=filename, positions=locate(text))
     top = Table(values, path=(), subject="", faults=faults)
-    groups = read_groups(top)
-    base_tables = top.table("bases", required=False)
-    bases = read_bases(base_tables, faults)
-    around = Surroundings(bases=bases, base_names=tuple(base_tables), templates=templates)
+    group_table, base_tables, image_tables = (top.table(key) for key in ("groups", "bases", "images"))
+    unreadable_tables = top.close() | {key for key in values if not isinstance(values[key], dict)}
+
+    groups = read_groups(group_table)
+    around = Surroundings(
+        bases=read_bases(base_tables, faults),
+        base_names=None if "bases" in unreadable_tables else tuple(base_tables),
+        templates=templates,
+    )
     images: list[Image] = []
     unreadable: list[str] = []
-    image_tables = top.table("images", required=False)
     for name, table in image_tables.tables("image", grammar.NAME):
         if image := read_image(name, table, around, faults):
             images.append(image)
         else:
             framework = table.get("framework")
-            unreadable.append(framework if isinstance(framework, str) else "")
-    top.close()
-    if top.is_table("images") and not tuple(image_tables):
-        top.fault(top.at("images"), "there is no image: add a table [images.NAME]")
+            is_known = isinstance(framework, str) and grammar.NAME.accepts(framework)
+            unreadable.append(str(framework) if is_known else "")
     cells = name_cells(images)
     check_names(cells, faults)
-    check_groups(
-        top,
-        groups,
-        identifiers=dict.fromkeys(each.identifier for each in cells),
-        image_ids=dict.fromkeys(each.image_id for each in cells),
-        unreadable=unreadable,
-    )
+    if "images" not in unreadable_tables:
+        if not tuple(image_tables):
+            top.fault(top.at("images"), "there is no image: add a table [images.NAME]")
+        check_groups(top, groups, cells, unreadable=unreadable)
+    if "groups" not in unreadable_tables:
+        check_default(top, groups, cells)
     faults.check()
-    patterns = {name: tuple(found) for name, found in groups.items()}
-    return Catalog(images=tuple(images), bases=bases, groups=patterns)
+    return Catalog(
+        images=tuple(images),
+        bases=around.bases,
+        groups={name: tuple(patterns) for name, patterns in groups.items()},
+    )
 
 
 def parse_catalog_bytes(

@@ -1,10 +1,11 @@
 """The line on which each key and array element of a TOML text stands.
 
 tomli gives values without positions, so tree-sitter reads the same text once more for the lines.
-Its grammar is TOML 1.0; what 1.1 adds (line breaks in inline tables, the escapes `\\e` and `\\xHH`)
-comes back inside ERROR nodes, which are therefore looked into like any other.
+Its grammar is TOML 1.0, tomli's 1.1. Line breaks in inline tables come back inside ERROR nodes, which
+are therefore looked into like any other; the escapes `\\e` and `\\xHH` are hidden from it.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ MAX_DEPTH = 10
 """The catalog's shape is five deep; below this nothing is looked up, so nothing is recorded."""
 
 _LANGUAGE = Language(tree_sitter_toml.language())
+_NEW_ESCAPE = re.compile(rb"\\(?:\\|[ex])")
 _KEYS = frozenset({"bare_key", "quoted_key", "dotted_key"})
 _TABLES = frozenset({"table", "table_array_element"})
 
@@ -74,7 +76,7 @@ class _Walk:
         self._source = source
         self._elements: dict[Path, int] = {}  # how many [[path]] there were so far
         prefix: Path = ()
-        for node in Parser(_LANGUAGE).parse(source).root_node.children:
+        for node in Parser(_LANGUAGE).parse(_as_toml_1_0(source)).root_node.children:
             if node.type in _TABLES:
                 prefix = self._table(node)
             else:
@@ -156,6 +158,11 @@ class _Walk:
 
 
 _NOT_VALUES = frozenset({"comment", "ERROR"})
+
+
+def _as_toml_1_0(source: bytes) -> bytes:
+    """The same lines and columns with old escapes in place of new ones."""
+    return _NEW_ESCAPE.sub(lambda found: found[0] if found[0] == b"\\\\" else b"\\t", source)
 
 
 def _line(node: Node) -> int:

@@ -21,8 +21,9 @@ def requirement_problem(text: str, versions: Sequence[str]) -> str | None:
     if set(PLACEHOLDER.sub("", text)) & set("{}"):
         return "has a brace without its partner: only {version} is filled in"
     # Without a good version the form can still be judged: any version will do.
-    filled = [text.replace("{version}", version) for version in versions or ("1.0",)]
-    return next((problem for each in dict.fromkeys(filled) if (problem := _problem(each))), None)
+    filled = dict.fromkeys(text.replace("{version}", version) for version in versions or ("1.0",))
+    problem = next((found for each in filled if (found := _problem(each))), None)
+    return f"{problem}{_suggestion(text)}" if problem else None
 
 
 def identity(text: str) -> Identity:
@@ -36,7 +37,7 @@ def _problem(text: str) -> str | None:
         parsed = Requirement(text)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        return f"is not a PEP 508 requirement ({reason[:1].lower()}{reason[1:]}){_suggestion(text)}"
+        return f"is not a PEP 508 requirement ({reason[:1].lower()}{reason[1:]})"
     if parsed.url:
         return f"is fetched by URL, which no lock covers: write {quote(parsed.name + '==VERSION')}"
     return None
@@ -44,9 +45,7 @@ def _problem(text: str) -> str | None:
 
 def _suggestion(text: str) -> str:
     """The most frequent slip: `torch=1.12.1` or `torch 1.12.1`."""
-    mended = re.sub(r"^([\w.\[\],-]+?)\s*=?\s*(\d[\w.]*)$", r"\1==\2", text.strip())
-    try:
-        Requirement(mended)
-    except InvalidRequirement:
+    mended = re.sub(r"^([\w.\[\],-]+?)(?:\s*=\s*|\s+)(\d[\w.]*|\{version\})$", r"\1==\2", text.strip())
+    if mended == text or _problem(mended.replace("{version}", "1.0")):
         return ""
     return f". Did you mean {quote(mended)}?"

@@ -28,6 +28,7 @@ _CAUSES = (
     ("Illegal character '\\r'", "a text does not end on its line: close its quotes"),
     ("Illegal character", "remove the character; an editor that shows control characters finds it"),
     ("Unterminated string", "a text is not closed: add the closing quotes"),
+    ("Expected \"'", "a text is not closed: add the closing quotes"),
     ("Unescaped '\\'", "double the backslash, or put the text in single quotes"),
     ("Unclosed array", "a comma or the closing ] is missing here or just before"),
     ("Unclosed inline table", "a comma or the closing } is missing here or just before"),
@@ -75,13 +76,14 @@ def read_toml(text: str, *, filename: str) -> Mapping[str, object]:
 
 
 def _syntax_fault(text: str, error: tomli.TOMLDecodeError, filename: str) -> CatalogInvalid:
-    if error.msg.startswith(("Cannot overwrite", "Cannot declare", "Duplicate")):
+    if error.msg.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")):
         # tomli stops behind the second value, which may be lines below its key.
         earlier = [found for found in locate(text).duplicates if found.second <= error.lineno]
         if earlier:
             return _duplicate_fault(earlier[-1], filename)
     cause = next((cause for said, cause in _CAUSES if error.msg.startswith(said)), "see https://toml.io")
-    start = _start_of_text(text) if error.msg.startswith("Unterminated") else None
+    is_open = error.msg.startswith(("Unterminated", "Expected \"'''"))
+    start = _start_of_text(text) if is_open else None
     return _broken(filename, start or error.lineno, f"not TOML ({error.msg}): {cause}")
 
 

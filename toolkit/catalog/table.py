@@ -1,11 +1,12 @@
 """Reading a TOML table key by key, noting every fault instead of stopping at the first."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, time
 from enum import StrEnum
 from typing import TypeVar
 
-from toolkit.catalog.faults import Faults, nearest, quote
+from toolkit.catalog.faults import Faults, escape, nearest, quote
 from toolkit.catalog.grammar import LINE, Grammar
 from toolkit.catalog.positions import Path
 from toolkit.catalog.syntax import Float
@@ -43,7 +44,7 @@ class Table:
         self._label = label
         self._faults = faults
         self._known: set[str] = set()
-        self._missing: list[str] = []
+        self._required: dict[str, str] = {}  # with an example of the value, as TOML
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -55,10 +56,6 @@ class Table:
         """The value as it stands there, unjudged."""
         return self._values.get(key)
 
-    def is_table(self, key: str) -> bool:
-        """Whether `key` may be read as a table: it is one, or it is not there."""
-        return isinstance(self._values.get(key, {}), dict)
-
     def about(self, subject: str) -> "Table":
         """The same table with other words at the beginning of its messages."""
         return Table(self._values, path=self.path, subject=subject, faults=self._faults, label=self._label)
@@ -68,7 +65,7 @@ class Table:
 
     def label(self, key: str) -> str:
         """The key as people write it: `packages.arm64`."""
-        return f"{self._label}.{key}" if self._label else key
+        return escape(self._dotted(key))
 
     def line(self, path: Path) -> int:
         return self._faults.line(path)
@@ -78,7 +75,7 @@ class Table:
 
     def text(self, key: str, grammar: Grammar = LINE, *, default: str | None = None) -> str:
         """One text; without a default the key is required."""
-        value = self._take(key, required=default is None)
+        value = self._take(key, example=quote(grammar.example) if default is None else None)
         if value is None:
             return default or ""
         return self._text(value, self.at(key), self.label(key), grammar)
@@ -91,7 +88,7 @@ class Table:
 
     def elements(self, key: str, grammar: Grammar, *, word: str, required: bool) -> dict[str, Path]:
         """Like `texts`, with where each text stands."""
-        value = self._take(key, required=required)
+        value = self._take(key, example=f"[{quote(grammar.example)}]" if required else None)
         if value is None:
             return {}
         path = self.at(key)
@@ -100,7 +97,8 @@ class Table:
             self.fault(path, f"{self.label(key)} must be an array of texts, found {_found(value)}{mend}")
             return {}
         if not value:
-            self.fault(path, f"{self.label(key)} is empty: name at least one {word}, or remove the key")
+            mend = "" if required else ", or remove the key"
+            self.fault(path, f"{self.label(key)} is empty: name at least one {word}{mend}")
         elements: dict[str, Path] = {}
         for index, element in enumerate(value):
             text = self._text(element, (*path, index), word, grammar)
@@ -115,7 +113,7 @@ class Table:
 
     def choice(self, key: str, kind: type[E], *, required: bool = True) -> E | None:
         """One member of `kind`."""
-        value = self._take(key, required=required)
+        value = self._take(key, example=quote(next(iter(kind))) if required else None)
         if value is None:
             return None
         text = self._text(value, self.at(key), self.label(key), LINE)
@@ -123,13 +121,14 @@ class Table:
 
     def choices(self, key: str, kind: type[E], *, word: str) -> tuple[E, ...]:
         """An array of members of `kind`, in the order written."""
-        elements = self.elements(key, LINE, word=word, required=True)
+        one = replace(LINE, example=next(iter(kind)))
+        elements = self.elements(key, one, word=word, required=True)
         members = (self._member(text, kind, path, word) for text, path in elements.items())
         return tuple(member for member in members if member is not None)
 
     def count(self, key: str, *, default: int) -> int:
         """A whole number from 1 on."""
-        value = self._take(key, required=False)
+        value = self._take(key)
         if value is None:
             return default
         if isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 10**6:
@@ -139,14 +138,14 @@ class Table:
         )
         return default
 
-    def table(self, key: str, *, required: bool = True) -> "Table":
-        """A table below this one; an empty one when it is not there."""
-        value = self._take(key, required=required)
+    def table(self, key: str, *, example: str | None = None) -> "Table":
+        """A table below this one, an empty one when it is not there; with an example it is required."""
+        value = self._take(key, example=example)
         path = self.at(key)
         if value is not None and not isinstance(value, dict):
             self.fault(path, f"{self.label(key)} must be a table, found {_found(value)}")
         values = value if isinstance(value, dict) else {}
-        return Table(values, path=path, subject=self.subject, faults=self._faults, label=self.label(key))
+        return Table(values, path=path, subject=self.subject, faults=self._faults, label=self._dotted(key))
 
     def tables(self, kind: str, grammar: Grammar) -> Iterator[tuple[str, "Table"]]:
         """The named tables in this one, for each of which messages begin with `KIND "NAME": `."""
@@ -162,7 +161,7 @@ class Table:
 
     def rows(self, key: str) -> tuple["Table", ...]:
         """An array of tables, `key = [{…}, {…}]`; none when the key is not there."""
-        value = self._take(key, required=False)
+        value = self._take(key)
         if value is None:
             return ()
         if not isinstance(value, list):
@@ -183,33 +182,36 @@ class Table:
             self.fault(self.at(key), f"{self.label(key)} is empty: write a row, or remove the key")
         return tuple(rows)
 
-    def close(self) -> None:
+    def close(self) -> set[str]:
         """Note the keys nobody asked for and the required ones that are not there.
 
         A misspelt key is one fault, not two: a missing key whose misspelling stands there is not told.
+        Returns the keys that were misspelt.
         """
-        meant = set()
+        missing = self._known - self._values.keys()
+        meant: set[str] = set()
         for key in [key for key in self._values if key not in self._known]:
-            near = (
-                nearest(key, self._known - self._values.keys())
-                or nearest(key, self._known)
-                or _alias(key, self._known)
-            )
-            meant.add(near)
-            mend = (
-                f". Did you mean {quote(near)}?" if near else f". Known are {', '.join(sorted(self._known))}"
-            )
-            self.fault(self.at(key), f"unknown key {quote(self.label(key))}{mend}")
-        for key in self._missing:
-            if key not in meant:
-                self.fault(self.path, f"{self.label(key)} is missing")
+            near = nearest(key, missing) or nearest(key, self._known) or _alias(key, self._known)
+            if near:
+                meant.add(near)
+                mend = f". Did you mean {quote(self._dotted(near))}?"
+            else:
+                mend = f". Known are {', '.join(sorted(self._known))}"
+            self.fault(self.at(key), f"unknown key {quote(self._dotted(key))}{mend}")
+        for key, example in self._required.items():
+            if key in missing and key not in meant:
+                self.fault(self.path, f"{self.label(key)} is missing: add {key} = {example}")
+        return meant
 
-    def _take(self, key: str, *, required: bool) -> object | None:
+    def _dotted(self, key: str) -> str:
+        return f"{self._label}.{key}" if self._label else key
+
+    def _take(self, key: str, *, example: str | None = None) -> object | None:
+        """The value; a key with an example of one is required."""
         self._known.add(key)
-        value = self._values.get(key)
-        if value is None and required:
-            self._missing.append(key)
-        return value
+        if example is not None:
+            self._required[key] = example
+        return self._values.get(key)
 
     def _text(self, value: object, path: Path, label: str, grammar: Grammar) -> str:
         if not isinstance(value, str):
@@ -258,7 +260,7 @@ def _found(value: object) -> str:
         case str():
             return f"the text {quote(value)}"
         case int() | Float():
-            return f"the number {_spelling(value) or 'with too many digits'}"
+            return f"the number {spelling}" if (spelling := _spelling(value)) else "a number of many digits"
         case datetime() | date():
             return f"the date {value.isoformat()}"
         case time():

@@ -1,0 +1,83 @@
+# Every target starts from nothing: the virtual environment comes from a lock with hashes, what the
+# machine lacks is brought by `toolkit setup`. Where all is there, neither changes anything.
+#   make release IMAGES='pytorch-*-arm64' REGISTRY=localhost:5000 ARGS='--jobs 4'
+
+VENV     ?= .venv
+REGISTRY ?= localhost:5000
+SETUP    ?= yes
+IMAGES   ?=
+ARGS     ?=
+export REGISTRY SETUP
+
+TOOLKIT = $(VENV)/bin/python -m toolkit
+# Patterns are quoted, so that the shell does not expand them against files.
+PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
+
+.DEFAULT_GOAL := help
+.PHONY: help venv devenv setup doctor plan render build verify release tables lock smoke test check bench clean uninstall
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Variables: IMAGES='GLOB …'  REGISTRY=HOST[:PORT][/PATH]  SETUP=no  ARGS='--option …'"
+
+venv:
+	@scripts/venv.sh $(VENV) locks/toolkit.txt
+
+devenv:
+	@scripts/venv.sh $(VENV) locks/dev.txt
+
+setup: venv ## Bring this machine the engine, Buildx, emulation, registry and base images.
+	@$(TOOLKIT) setup
+	@$(TOOLKIT) bases
+
+doctor: venv ## Show what this machine has and lacks, with the line that mends it.
+	@$(TOOLKIT) doctor $(ARGS)
+
+plan: venv ## Show what a release would do and why; change nothing.
+	@$(TOOLKIT) plan $(PATTERNS) $(ARGS)
+
+render: venv ## Write the Dockerfiles and contexts that would be built to dist/rendered.
+	@$(TOOLKIT) render $(PATTERNS) --out dist/rendered $(ARGS)
+
+build: venv ## Build and verify into .cache/layouts; publish nothing.
+	@$(TOOLKIT) setup
+	@$(TOOLKIT) build $(PATTERNS) $(ARGS)
+
+verify: venv ## Prove IMAGE=REFERENCE or the layout IMAGE=DIR; without IMAGE, all that was released.
+	@$(TOOLKIT) verify $(if $(IMAGE),'$(IMAGE)',--released) $(ARGS)
+
+release: venv ## Bring the registry to what images.toml says; write tables to dist/.
+	@$(TOOLKIT) setup
+	@$(TOOLKIT) release $(PATTERNS) $(ARGS)
+
+tables: venv ## Print the URI table of the newest release.
+	@$(TOOLKIT) tables $(ARGS)
+
+lock: venv ## Resolve images.toml to exact versions and hashes: images.lock.
+	@$(TOOLKIT) lock $(PATTERNS) $(ARGS)
+
+smoke: devenv ## Start every released image on its own platform and ask it for predictions.
+	@$(TOOLKIT) setup
+	@$(VENV)/bin/python -m pytest tests/smoke $(ARGS)
+
+test: devenv check ## All tests, on the real engine, registry and images; sets itself up.
+	@$(TOOLKIT) setup
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+check: devenv ## ruff, mypy --strict, import contract, hadolint on the rendered files.
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@scripts/hadolint.sh $(VENV)
+
+bench: devenv ## Time the toolkit against what one would type instead.
+	@$(TOOLKIT) setup
+	@$(VENV)/bin/python scripts/bench.py $(ARGS)
+
+clean: ## Remove what can be made again: layouts, bases, logs, tables.
+	rm -rf .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+uninstall: ## Take back what set-up made on this machine, and the virtual environment.
+	@if [ -x $(VENV)/bin/python ]; then $(TOOLKIT) uninstall; fi
+	rm -rf $(VENV)

@@ -1,0 +1,130 @@
+"""Docker Buildx through python-on-whales: implements build.Builder."""
+
+import collections
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from python_on_whales import DockerClient
+from python_on_whales.exceptions import DockerException
+
+from toolkit.adapters.context import write_context
+from toolkit.build import Builder, BuildRequest, OnStage, explain_failure, stage_of
+from toolkit.errors import NeedNotMet
+from toolkit.render import Compression, base_name, media_family
+
+_KEPT_LINES = 200
+_ENGINE_DOWN = ("Cannot connect to the Docker daemon", "error during connect")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildxBuilder:
+    """Builds with the machine's engine, or with the Buildx builder named `builder`.
+
+    `uv` is a directory with the build platform's uv in it; `ca_bundle` and `uv_config` reach the
+    build as secrets, so that they are in no layer.
+    """
+
+    uv: Path
+    ca_bundle: Path | None = None
+    uv_config: Path | None = None
+    builder: str | None = None
+
+    def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
+        """Raises BuildFailed with the step, its last words and the likely cause."""
+        rendered = request.rendered
+        shutil.rmtree(request.layout, ignore_errors=True)
+        request.layout.parent.mkdir(parents=True, exist_ok=True)
+        request.log.parent.mkdir(parents=True, exist_ok=True)
+        tail: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
+        with _context(rendered.dockerfile, rendered.context) as context, request.log.open("w") as log:
+            try:
+                for line in self._run(request, context):
+                    text = line.rstrip("\n")
+                    log.write(f"{text}\n")
+                    log.flush()
+                    tail.append(text)
+                    if stage := stage_of(text):
+                        on_stage(stage)
+            except DockerException as error:
+                shutil.rmtree(request.layout, ignore_errors=True)
+                if any(sign in str(error) for sign in _ENGINE_DOWN):
+                    raise NeedNotMet(
+                        "the Docker engine does not answer: it is not running or died during the build",
+                        remedy="Start it with `make setup`; `toolkit doctor` shows what is missing.",
+                    ) from None
+                raise explain_failure(rendered.unit.identifier, tuple(tail), request.log) from None
+
+    def _run(self, request: BuildRequest, context: Path) -> Iterator[str]:
+        rendered = request.rendered
+        contexts: dict[str, str | Path] = {"uv": self.uv}
+        if request.base_layout:
+            contexts[base_name(rendered.unit)] = f"oci-layout://{request.base_layout}"
+        secrets = {"ca-bundle": self.ca_bundle, "uv-config": self.uv_config}
+        logs = DockerClient().buildx.build(
+            context / "files",
+            file=context / "Dockerfile",
+            build_contexts=contexts,
+            # BuildKit takes it as the time of the config, the history and every file in the layers.
+            # https://github.com/moby/buildkit/blob/master/docs/build-repro.md
+            build_args={"SOURCE_DATE_EPOCH": epoch(rendered.created)},
+            builder=self.builder,
+            cache=not request.cold,
+            labels={**rendered.labels, **_provenance_labels(request)},
+            output=exporter(
+                request.layout, rendered.compression, docker=media_family(rendered.unit.consumer) == "docker"
+            ),
+            platforms=[str(rendered.unit.platform)],
+            progress="plain",
+            # SageMaker refuses attestation indexes; elsewhere they come from the record.
+            # https://github.com/aws/amazon-sagemaker-feedback/issues/180
+            provenance=False,
+            sbom=False,
+            secrets=[f"id={name},src={path}" for name, path in secrets.items() if path],
+            stream_logs=True,
+        )
+        # stream_logs makes it an iterator; the annotation has every possible answer.
+        return cast(Iterator[str], logs)
+
+
+_CONFORMS: type[Builder] = BuildxBuilder
+
+
+def exporter(layout: Path, compression: Compression, *, docker: bool) -> dict[str, str]:
+    """Options of the `oci` exporter. Compression is always forced: without it the bytes depend on
+    what an earlier export left in the cache. https://github.com/moby/buildkit#oci-tarball"""
+    return {
+        "type": "oci",
+        "dest": str(layout),
+        "tar": "false",
+        "oci-mediatypes": "false" if docker else "true",
+        "rewrite-timestamp": "true",
+        "compression": compression.kind,
+        "compression-level": str(compression.level),
+        "force-compression": "true",
+    }
+
+
+def epoch(created: str) -> str:
+    """Seconds since 1970 of an RFC 3339 time."""
+    return str(int(datetime.fromisoformat(created).timestamp()))
+
+
+def _provenance_labels(request: BuildRequest) -> dict[str, str]:
+    labels = {
+        "org.opencontainers.image.revision": request.revision,
+        "org.opencontainers.image.source": request.source,
+    }
+    return {name: value for name, value in labels.items() if value}
+
+
+@contextmanager
+def _context(dockerfile: str, files: Mapping[str, bytes]) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="toolkit-build-") as name:
+        write_context(Path(name), dockerfile, files)
+        yield Path(name)

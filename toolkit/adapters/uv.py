@@ -1,0 +1,155 @@
+"""uv as a program: resolves requirements for a platform, and is itself provided to builds.
+
+https://docs.astral.sh/uv/reference/cli/#uv-pip-compile
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from uv import find_uv_bin
+
+from toolkit.errors import NeedNotMet, UsageError
+from toolkit.oci import Architecture
+from toolkit.render import wheel_platform
+
+
+class ResolutionFailed(UsageError):
+    """The requirements have no solution on the platform: the message says why and what exists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UvResolver:
+    """Asks the package index that the machine is set up with. `environment` is what uv sees."""
+
+    environment: dict[str, str]
+
+    def resolve(
+        self, requirements: Sequence[str], *, python: str, architecture: Architecture, glibc: str
+    ) -> tuple[str, ...]:
+        """`name==version --hash=sha256:…` lines with the hashes of this platform's own wheels.
+
+        Raises ResolutionFailed, or NeedNotMet when the index cannot be reached.
+        """
+        arguments = ["--python-version", python, "--python-platform", wheel_platform(architecture, glibc)]
+        done = self._compile(requirements, arguments)
+        if done.returncode:
+            raise self._failure(done.stderr, requirements, architecture)
+        return tuple(sorted(_requirement(package) for package in tomli.loads(done.stdout)["packages"]))
+
+    def _compile(
+        self, requirements: Sequence[str], arguments: Sequence[str]
+    ) -> subprocess.CompletedProcess[str]:
+        command = [find_uv_bin(), "pip", "compile", "-", "--only-binary", ":all:", "--format", "pylock.toml"]
+        return subprocess.run(
+            [*command, "--generate-hashes", "--no-header", "--quiet", *arguments],
+            input="\n".join(requirements),
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            check=False,
+        )
+
+    def _failure(self, words: str, requirements: Sequence[str], architecture: Architecture) -> Exception:
+        text = " ".join(words.split())
+        if re.search(r"Failed to fetch|dns error|error sending request|Connection refused|certificate", text):
+            return NeedNotMet(
+                f"the package index cannot be reached: {text[:400]}",
+                remedy="Check the network, PIP_INDEX_URL and SSL_CERT_FILE, then run it again.",
+            )
+        wheels = [
+            found for each in requirements if each.split("==")[0] in text for found in self.wheels(each)
+        ]
+        existing = f" Wheels that exist: {', '.join(wheels[:12])}." if wheels else ""
+        return ResolutionFailed(
+            f"no solution for {architecture}: {text}{existing}",
+            remedy="Choose a version with a wheel for this platform, or leave the architecture out.",
+        )
+
+    def wheels(self, requirement: str) -> tuple[str, ...]:
+        """The platform part of every wheel that the index has for one pinned requirement."""
+        done = self._compile([requirement], ["--universal", "--no-deps"])
+        if done.returncode:
+            return ()
+        files = [
+            _filename(wheel)
+            for package in tomli.loads(done.stdout)["packages"]
+            for wheel in package.get("wheels", ())
+        ]
+        return tuple(sorted({"-".join(name.removesuffix(".whl").split("-")[2:]) for name in files}))
+
+
+def _requirement(package: dict[str, object]) -> str:
+    """uv has already left only the wheels of the platform that was asked for."""
+    wheels = package.get("wheels")
+    if not isinstance(wheels, list) or not wheels:
+        raise ResolutionFailed(
+            f"{package['name']} {package['version']} has no wheel for this platform",
+            remedy="Choose a version with one, or leave the architecture out.",
+        )
+    hashes = sorted({f"--hash=sha256:{wheel['hashes']['sha256']}" for wheel in wheels})
+    return f"{package['name']}=={package['version']} {' '.join(hashes)}"
+
+
+def _filename(wheel: dict[str, object]) -> str:
+    name = str(wheel.get("name") or str(wheel.get("url") or wheel.get("path")).rpartition("/")[2])
+    try:
+        parse_wheel_filename(name)
+    except InvalidWheelFilename:
+        return ""
+    return name
+
+
+def ensure_uv(directory: Path, architecture: Architecture, environment: dict[str, str]) -> Path:
+    """A directory that holds `uv` for Linux on `architecture`, the build platform's. Idempotent.
+
+    The machine's own uv serves when it is of that kind; else the same version is fetched.
+    Raises NeedNotMet when it cannot be had.
+    """
+    own = find_uv_bin()
+    version = subprocess.run([own, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    home = directory / f"uv-{version}-{architecture}"
+    if (home / "uv").exists():
+        return home
+    fresh = directory / f".{home.name}.{os.getpid()}"
+    fresh.mkdir(parents=True, exist_ok=True)
+    uname = os.uname()
+    if uname.sysname == "Linux" and uname.machine == architecture.uname:
+        shutil.copy2(own, fresh / "uv")
+    else:
+        platform = f"{architecture.uname}-manylinux_2_28"
+        command = [
+            own,
+            "pip",
+            "install",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--python-platform",
+            platform,
+        ]
+        done = subprocess.run(
+            [*command, "--target", str(fresh / "wheel"), f"uv=={version}"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        if done.returncode:
+            raise NeedNotMet(
+                f"uv {version} for {platform} cannot be fetched: {done.stderr.strip()[-300:]}",
+                remedy="Check the network and PIP_INDEX_URL, then run it again.",
+            )
+        shutil.move(fresh / "wheel" / "bin" / "uv", fresh / "uv")
+        shutil.rmtree(fresh / "wheel")
+    try:
+        fresh.rename(home)
+    except OSError:  # another process was faster
+        shutil.rmtree(fresh)
+    return home

@@ -1,0 +1,119 @@
+"""The front: commands, and the one place where errors become text and exit codes.
+
+Each command lives in a module of its own that is imported only when it is called, so that
+`toolkit --help` and a release with nothing to do never pay for an engine client.
+"""
+
+import importlib
+import os
+import signal
+import sys
+import types
+
+import click
+
+from toolkit import __version__
+from toolkit.errors import ExitCode, ToolkitError
+
+# Command → module and one-line help; `toolkit --help` imports none of them.
+COMMANDS = {
+    "setup": ("machine", "Bring this machine what releases need: engine, Buildx, emulation, registry."),
+    "doctor": ("machine", "Show what this machine has and lacks, with the line that mends each lack."),
+    "uninstall": ("machine", "Take back what set-up made on this machine, and nothing else."),
+    "bases": ("bases", "Make the base images of the catalog that are bootstrapped."),
+    "lock": ("lock", "Resolve the catalog's wishes to exact versions and hashes: images.lock."),
+    "plan": ("plan", "Show what a release would do and why; change nothing."),
+    "render": ("plan", "Write the Dockerfiles and build contexts that would be built."),
+    "build": ("release", "Build and verify images into OCI layouts; publish nothing."),
+    "release": ("release", "Build, verify and publish what is not there yet; write record and tables."),
+    "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),
+    "tables": ("tables", "Print the URI tables of a release again."),
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"toolkit.cli.{COMMANDS[cmd_name][0]}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 need not met, 2 usage or catalog fault, 3 nothing selected, "
+    "4 verification failed, 5 build failed, 6 registry trouble, 7 conflict, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="toolkit")
+def cli() -> None:
+    """From images.toml to verified multi-architecture images in a registry, and their URIs."""
+
+
+def main() -> None:
+    """Run one command; every failure is a message and a documented exit code, never a traceback."""
+    # A pipeline that stops a job sends SIGTERM: end as for Ctrl-C, with nothing half-published.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        cli.main(prog_name="toolkit", standalone_mode=False)
+        code = ExitCode.DONE
+    except ToolkitError as error:
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except click.UsageError as error:
+        error.show()
+        code = ExitCode.USAGE
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: lists that were not complete have not been touched", err=True)
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of stdout has gone (`toolkit plan | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.DONE
+    except OSError as error:
+        click.echo(f"error: {_explained(error)}", err=True)
+        code = ExitCode.NEED_NOT_MET
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of an interrupted run may still wait for a child: do not wait for them.
+    os._exit(code) if code is ExitCode.INTERRUPTED else sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: types.FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _explained(error: OSError) -> str:
+    import errno
+
+    remedies = {
+        errno.ENOSPC: "The disk is full. Free some: `make clean`, `docker buildx prune`.",
+        errno.EACCES: "Run it as a user who may, or give that path to this user.",
+        errno.EROFS: "The disk is read-only: choose a writable --cache and --dist.",
+    }
+    remedy = remedies.get(error.errno or 0, "`toolkit doctor` shows the state of this machine.")
+    return f"{error.strerror or error}: {error.filename or ''}\n  {remedy}"

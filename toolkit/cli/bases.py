@@ -1,0 +1,32 @@
+"""`toolkit bases`."""
+
+import click
+
+from toolkit.cli.display import reporter
+from toolkit.cli.project import read_project
+from toolkit.cli.settings import catalog_option, from_environment, json_option
+from toolkit.progress import Event, Kind
+
+
+@click.command()
+@catalog_option
+@json_option
+def bases(catalog: str, as_json: bool) -> None:
+    """Make the bootstrapped bases of the catalog, as locked; what is there already is left alone."""
+    from toolkit.cli.world import Bases, lookup_bases
+
+    project = read_project(from_environment(catalog))
+    present = lookup_bases(project)
+    maker = Bases(project=project)
+    with reporter(as_json=as_json) as report:
+        for base in project.catalog.bases.values():
+            if base.name in present:
+                continue
+            report(Event(kind=Kind.STARTED, subject=f"base {base.name}", text="unpacking its packages"))
+            if built := maker.ensure(base, report):
+                platforms = ", ".join(str(each.platform) for each in sorted(built.platforms))
+                report(
+                    Event(
+                        kind=Kind.FINISHED, subject=f"base {base.name}", text=f"{built.index} ({platforms})"
+                    )
+                )

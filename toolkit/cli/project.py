@@ -1,0 +1,89 @@
+"""Read a project from disk into values: catalog, lock, sources, bases."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.bases import BuiltBase
+from toolkit.catalog import parse_catalog_bytes
+from toolkit.catalog.model import Base, Catalog
+from toolkit.cli.settings import Settings
+from toolkit.errors import UsageError
+from toolkit.lock import Lock, get_locked_base, parse_lock
+from toolkit.oci import Architecture
+from toolkit.render import BaseIdentity, RenderedUnit, Sources, base_name, render
+from toolkit.units import BuildUnit, expand
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A catalog with all that belongs to it, read once."""
+
+    settings: Settings
+    catalog: Catalog
+    units: tuple[BuildUnit, ...]
+    sources: Sources
+    lock: Lock
+
+
+def read_project(settings: Settings) -> Project:
+    """Raises CatalogInvalid with every fault, UsageError for a missing file, LockInvalid."""
+    sources = Sources(
+        templates=_templates(settings.dockerfiles), serving=_serving(settings.dockerfiles / "serving")
+    )
+    catalog = parse_catalog_bytes(
+        _read(settings.catalog, "Run it where images.toml is, or name it: --catalog FILE"),
+        filename=settings.catalog.name,
+        templates=sources.templates.keys(),
+    )
+    lock = parse_lock(settings.lock.read_text()) if settings.lock.exists() else Lock()
+    return Project(settings=settings, catalog=catalog, units=expand(catalog), sources=sources, lock=lock)
+
+
+def _read(path: Path, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"there is no {path.name} in {path.parent}", remedy=remedy) from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a directory", remedy=remedy) from None
+
+
+def _templates(directory: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(directory.glob("*.j2"))}
+
+
+def _serving(directory: Path) -> dict[str, bytes]:
+    """The runtime's files: `serve`, `requirements.in` and the package's modules, by relative path."""
+    wanted: Iterable[Path] = (
+        directory / "serve",
+        directory / "requirements.in",
+        *directory.glob("serving/*.py"),
+    )
+    return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(wanted) if path.is_file()}
+
+
+def identities(project: Project, built: Mapping[str, BuiltBase]) -> Callable[[BuildUnit], BaseIdentity]:
+    """What stands behind each unit's base: the base that is on this machine, else what the lock says."""
+
+    def identity(unit: BuildUnit) -> BaseIdentity:
+        base = built.get(unit.base.name)
+        platform = base.platforms.get(unit.architecture) if base else None
+        digest = platform.manifest if platform else get_locked_base(project.lock, unit).digest
+        return BaseIdentity(reference=base_name(unit), digest=digest)
+
+    return identity
+
+
+def renderer(
+    project: Project, identity: Callable[[BuildUnit], BaseIdentity]
+) -> Callable[[BuildUnit], RenderedUnit]:
+    def rendered(unit: BuildUnit) -> RenderedUnit:
+        return render(unit, lock=project.lock, sources=project.sources, base=identity(unit))
+
+    return rendered
+
+
+def architectures_of(project: Project, base: Base) -> tuple[Architecture, ...]:
+    """Every architecture that some unit wants of this base."""
+    return tuple(sorted({unit.architecture for unit in project.units if unit.base.name == base.name}))

@@ -1,0 +1,80 @@
+"""Release records on disk and in a registry; the tables beside them."""
+
+import os
+from pathlib import Path
+
+from toolkit.cli.settings import Settings
+from toolkit.errors import UsageError
+from toolkit.oci import Reference
+from toolkit.publish import fetch_artifact, push_artifact
+from toolkit.record import RELEASES, ReleaseRecord
+from toolkit.release import Destination
+from toolkit.tables import FORMATS
+
+RECORD_TYPE = "application/vnd.multiarch-images.release.v1+json"
+NEWEST = "newest"
+
+
+def write_record(settings: Settings, record: ReleaseRecord) -> None:
+    """dist/releases/ID.json, dist/release.json and dist/uris.*: each whole or not there."""
+    _replace(settings.dist / "releases" / f"{record.release}.json", record.dumps())
+    _replace(settings.dist / "release.json", record.dumps())
+    for kind, write in FORMATS.items():
+        _replace(settings.dist / f"uris.{kind}", write(record))
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def lookup_record(settings: Settings, to: Destination) -> ReleaseRecord | None:
+    """The newest record of this destination: dist/release.json, else what the registry keeps."""
+    path = settings.dist / "release.json"
+    if path.exists():
+        record = ReleaseRecord.loads(path.read_bytes(), name=str(path))
+        if record.registry == to.place:
+            return record
+    document = fetch_artifact(registry=to.registry, repository=to.repository(RELEASES), selector=NEWEST)
+    return ReleaseRecord.loads(document, name=to.reference(RELEASES, NEWEST)) if document else None
+
+
+def push_record(record: ReleaseRecord, to: Destination) -> None:
+    """Keep the record beside the images, so that another machine finds it."""
+    for tag in (record.release, NEWEST):
+        push_artifact(
+            record.dumps().encode(),
+            artifact_type=RECORD_TYPE,
+            registry=to.registry,
+            repository=to.repository(RELEASES),
+            tag=tag,
+        )
+
+
+def get_record(settings: Settings, record: str) -> ReleaseRecord:
+    """The record at a path or, when no such file is there, at a registry reference; "" is the newest here.
+
+    Raises UsageError when there is none.
+    """
+    path = Path(record) if record else settings.dist / "release.json"
+    if path.is_file():
+        return ReleaseRecord.loads(path.read_bytes(), name=str(path))
+    if not record:
+        raise UsageError(
+            "there is no release yet: dist/release.json is not there", remedy="Run: make release"
+        )
+    if path.suffix == ".json":
+        raise UsageError(f"there is no file {record}", remedy="See dist/releases/ for what is there.")
+    from toolkit.cli.world import registry_at
+
+    reference = Reference.parse(record)
+    document = fetch_artifact(
+        registry=registry_at(settings, reference.registry),
+        repository=reference.repository,
+        selector=reference.selector,
+    )
+    if document is None:
+        raise UsageError(f"there is no release record at {reference}", remedy="See its tags in the registry.")
+    return ReleaseRecord.loads(document, name=str(reference))

@@ -1,0 +1,190 @@
+"""`toolkit release` and `toolkit build`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import click
+
+import toolkit
+from toolkit.bases import BuiltBase
+from toolkit.cli.display import reporter
+from toolkit.cli.project import Project, identities, read_project, renderer
+from toolkit.cli.records import lookup_record, push_record, write_record
+from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
+from toolkit.cli.world import Bases, destination, lookup_bases, workshop
+from toolkit.errors import worst
+from toolkit.plan import Plan
+from toolkit.progress import Event, Kind, Reporter
+from toolkit.record import ReleaseRecord
+from toolkit.recording import Circumstances, record_of
+from toolkit.release import Destination, Outcome, carry_out, plan_release
+from toolkit.render import require_locked
+from toolkit.units import BuildUnit, select
+from toolkit.workshop import build_only
+
+_patterns = click.argument("patterns", nargs=-1, metavar="[IDENTIFIER|GLOB|GROUP]...")
+_jobs = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=max(2, (os.cpu_count() or 2) // 2),
+    show_default=True,
+    help="Units that are built side by side.",
+)
+_cold = click.option("--no-cache", "cold", is_flag=True, help="Run every step of every Dockerfile again.")
+_locked = click.option("--locked", is_flag=True, help="Refuse a base that differs from images.lock.")
+
+
+@click.command()
+@_patterns
+@catalog_option
+@registry_option
+@_jobs
+@_cold
+@_locked
+@json_option
+def release(
+    patterns: tuple[str, ...],
+    catalog: str,
+    registry: str,
+    jobs: int,
+    cold: bool,
+    locked: bool,
+    as_json: bool,
+) -> None:
+    """Bring the registry to what images.toml says; write dist/release.json and the URI tables.
+
+    What is there already is not built again: one HEAD per unit and per list tells. Every image is
+    verified before a byte of it is published; a manifest list is put last, when all its platforms
+    are there. Without patterns the group `default` is taken.
+    """
+    project = read_project(from_environment(catalog))
+    selected = select(project.units, patterns, project.catalog.groups)
+    to = destination(project.settings, registry)
+    with reporter(as_json=as_json) as report:
+        present = lookup_bases(project)
+        plan = _plan(project, selected, present, to)
+        before = lookup_record(project.settings, to)
+        if plan.is_done and _has_all(before, plan):
+            assert before is not None
+            write_record(project.settings, before)
+            report(Event(kind=Kind.NOTE, text=_nothing_to_do(plan)))
+            return
+        bases = Bases(project=project, locked_only=locked)
+        if plan.to_build:
+            require_locked([unit.rendered for unit in plan.to_build])
+            plan, warnings = _with_made_bases(project, plan, bases, present, to, report)
+        else:
+            warnings = ()
+        outcome = carry_out(
+            plan,
+            workshop=workshop(project.settings, bases=bases, cold=cold),
+            to=to,
+            jobs=jobs,
+            report=report,
+        )
+        circumstances = Circumstances(
+            to=to,
+            before=before,
+            known=frozenset(unit.identifier for unit in project.units),
+            now=datetime.now(UTC),
+            toolkit=toolkit.__version__,
+            warnings=warnings,
+        )
+        record = record_of(outcome, circumstances)
+        if record.images:
+            write_record(project.settings, record)
+            push_record(record, to)
+            report(Event(kind=Kind.NOTE, text=_summary(record, outcome, project)))
+    _end(outcome, len(selected))
+
+
+def _plan(
+    project: Project, selected: Sequence[BuildUnit], built: Mapping[str, BuiltBase], to: Destination
+) -> Plan:
+    return plan_release(selected, project.units, render=renderer(project, identities(project, built)), to=to)
+
+
+def _with_made_bases(
+    project: Project,
+    plan: Plan,
+    bases: "Bases",
+    present: Mapping[str, BuiltBase],
+    to: Destination,
+    report: Reporter,
+) -> tuple[Plan, tuple[str, ...]]:
+    """Make the bases that builds need; when one is not what the plan was made with, plan again."""
+    made = dict(present)
+    for unit in plan.to_build:
+        if base := bases.ensure(unit.rendered.unit.base, report):
+            made[base.name] = base
+    warnings = tuple(
+        f"base {base.name} is not as images.lock says: {drift}"
+        for base in made.values()
+        for drift in base.drift
+    )
+    for text in warnings:
+        report(Event(kind=Kind.WARNING, text=text))
+    if made == dict(present):
+        return plan, warnings
+    selected = [unit.rendered.unit for unit in plan.units]
+    return _plan(project, selected, made, to), warnings
+
+
+def _has_all(record: ReleaseRecord | None, plan: Plan) -> bool:
+    known = {(image.identifier, image.digest) for image in record.images} if record else set()
+    return all((unit.identifier, unit.published and unit.published.digest) in known for unit in plan.units)
+
+
+def _nothing_to_do(plan: Plan) -> str:
+    return (
+        f"nothing changed: {len(plan.units)} units and {len(plan.lists)} lists are published as images.toml "
+        f"says ({len(plan.observed.descriptors)} HEAD requests, no engine used)"
+    )
+
+
+def _summary(record: ReleaseRecord, outcome: Outcome, project: Project) -> str:
+    built = sum(each.built for each in outcome.finished)
+    reused = len(outcome.finished) - built
+    return (
+        f"release {record.release}: {built} built, {reused} reused, {len(outcome.lists)} lists; "
+        f"tables in {project.settings.dist.name}/uris.md, .csv, .json"
+    )
+
+
+def _end(outcome: Outcome, total: int) -> None:
+    """Exit with the code of the worst failure after one line for each."""
+    if not outcome.failures:
+        return
+    click.echo(f"{len(outcome.failures)} of {total} units failed:", err=True)
+    for name, error in sorted(outcome.failures.items()):
+        text = str(error).replace("\n", "\n  ")
+        click.echo(f"  {text if name in str(error) else f'{name}: {text}'}", err=True)
+    raise SystemExit(worst(error.exit_code for error in outcome.failures.values()))
+
+
+@click.command()
+@_patterns
+@catalog_option
+@_jobs
+@_cold
+@_locked
+@json_option
+def build(
+    patterns: tuple[str, ...], catalog: str, jobs: int, cold: bool, locked: bool, as_json: bool
+) -> None:
+    """Build and verify into OCI layouts under .cache/layouts/IDENTIFIER; publish nothing."""
+    project = read_project(from_environment(catalog))
+    selected = select(project.units, patterns, project.catalog.groups)
+    with reporter(as_json=as_json) as report:
+        bases = Bases(project=project, locked_only=locked)
+        made = {base.name: base for unit in selected if (base := bases.ensure(unit.base, report))}
+        rendered = [renderer(project, identities(project, made))(unit) for unit in selected]
+        require_locked(rendered)
+        failures = build_only(
+            rendered,
+            workshop=workshop(project.settings, bases=bases, cold=cold),
+            jobs=jobs,
+            report=report,
+        )
+    _end(Outcome(finished=(), lists={}, failures=failures), len(selected))

@@ -1,0 +1,113 @@
+"""Where things are and what the environment says: the only reader of os.environ."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolkit.errors import UsageError
+
+DEFAULT_REGISTRY = "localhost:5000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One project on disk. `cache` may be deleted at any time, `dist` is what a release leaves."""
+
+    catalog: Path
+    environment: Mapping[str, str]
+
+    @property
+    def project(self) -> Path:
+        return self.catalog.parent
+
+    @property
+    def lock(self) -> Path:
+        return self.catalog.with_suffix(".lock")
+
+    @property
+    def dockerfiles(self) -> Path:
+        return self.project / "dockerfiles"
+
+    @property
+    def cache(self) -> Path:
+        return self.project / ".cache"
+
+    @property
+    def dist(self) -> Path:
+        return self.project / "dist"
+
+    @property
+    def ca_bundle(self) -> Path | None:
+        """The CA bundle that this machine's tools are told to trust, if one is named."""
+        for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
+            if path := self.environment.get(name):
+                if not Path(path).is_file():
+                    raise UsageError(
+                        f"{name} names {path}, which is not a file", remedy=f"Mend or unset {name}."
+                    )
+                return Path(path)
+        return None
+
+    @property
+    def index_url(self) -> str:
+        """The package index that pip or uv is told to use, "" for their default."""
+        names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+        return next((self.environment[name] for name in names if self.environment.get(name)), "")
+
+    @property
+    def docker_config(self) -> Path:
+        home = self.environment.get("HOME") or "/"
+        return Path(self.environment.get("DOCKER_CONFIG") or f"{home}/.docker")
+
+    @property
+    def uv_environment(self) -> dict[str, str]:
+        """What uv sees: pip's index setting counts for it too."""
+        index = {"UV_DEFAULT_INDEX": self.index_url} if self.index_url else {}
+        certificates = {"SSL_CERT_FILE": str(self.ca_bundle)} if self.ca_bundle else {}
+        return {**self.environment, **index, **certificates}
+
+
+def from_environment(catalog: str) -> Settings:
+    return Settings(catalog=Path(catalog).resolve(), environment=dict(os.environ))
+
+
+def split_registry(text: str) -> tuple[str, str]:
+    """`HOST[:PORT][/PATH]` as (host, path). Raises UsageError for a scheme or an empty host."""
+    host, _, prefix = text.rstrip("/").partition("/")
+    if not host or "//" in text:
+        raise UsageError(
+            f"{text!r} is not a registry",
+            remedy="Write HOST[:PORT][/PATH], like localhost:5000 or registry.example/ml.",
+        )
+    return host, prefix
+
+
+def catalog_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--catalog",
+        default="images.toml",
+        show_default=True,
+        metavar="FILE",
+        help="The catalog; images.lock, dockerfiles/, .cache/ and dist/ are beside it.",
+    )(command)
+
+
+def registry_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--registry",
+        default=DEFAULT_REGISTRY,
+        show_default=True,
+        envvar="REGISTRY",
+        metavar="HOST[:PORT][/PATH]",
+        help="Where images are published; the environment variable REGISTRY says the same.",
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, for programs.")(
+        command
+    )

@@ -1,0 +1,212 @@
+"""The composition root: adapters put together from settings, imported only where they are used."""
+
+import functools
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.bases import BaseMaker, BuiltBase, LockedOnly, LockedPackage
+from toolkit.catalog.model import Base, Recipe
+from toolkit.cli.project import Project, architectures_of
+from toolkit.cli.settings import DEFAULT_REGISTRY, Settings, split_registry
+from toolkit.errors import LockInvalid, NeedNotMet, UsageError
+from toolkit.machine.facts import Engine, Facts
+from toolkit.machine.mirrors import debian_mirrors
+from toolkit.machine.needs import needs
+from toolkit.oci import Architecture, Digest, Index, Reference
+from toolkit.progress import Event, Kind, Reporter
+from toolkit.publish import Registry
+from toolkit.release import Destination
+from toolkit.units import BuildUnit
+from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
+from toolkit.workshop import Workshop
+
+
+def registry_at(settings: Settings, host: str) -> Registry:
+    """A registry over HTTP that retries what heals."""
+    from toolkit.adapters.registry import HttpRegistry
+    from toolkit.adapters.retry import RetryingRegistry
+
+    return RetryingRegistry(
+        HttpRegistry(host, docker_config=settings.docker_config, ca_bundle=settings.ca_bundle)
+    )
+
+
+def destination(settings: Settings, registry: str) -> Destination:
+    host, prefix = split_registry(registry)
+    connection = registry_at(settings, host)
+    return Destination(registry=connection, prefix=prefix, images=functools.partial(images_of, connection))
+
+
+def images_of(registry: Registry, repository: str) -> ImageSource:
+    from toolkit.adapters.registry import RegistryImages
+
+    return RegistryImages(registry, repository)
+
+
+def scans(settings: Settings) -> ScanCache:
+    from toolkit.adapters.scan_cache import DiskScans
+
+    return DiskScans(settings.cache / "scans")
+
+
+def base_maker(settings: Settings, *, locked_only: bool = False) -> BaseMaker:
+    """Makes bases from the mirrors that this machine's own apt uses. Raises NeedNotMet without any."""
+    from toolkit.adapters.bootstrap import Bootstrapper
+
+    facts = look(settings, DEFAULT_REGISTRY)
+    maker = Bootstrapper(
+        mirrors=debian_mirrors(facts.apt_sources, facts.host.codename),
+        bases=settings.cache / "bases",
+        cache=settings.cache / "packages",
+    )
+    return LockedOnly(maker=maker) if locked_only else maker
+
+
+def lookup_bases(project: Project) -> dict[str, BuiltBase]:
+    """The bootstrapped bases that are on this machine already, by name."""
+    from toolkit.adapters.bootstrap import lookup_base
+
+    found = {
+        base.name: lookup_base(
+            project.settings.cache / "bases", base, architectures_of(project, base), locked=packages
+        )
+        for base in project.catalog.bases.values()
+        if isinstance(base.origin, Recipe) and (packages := locked_packages(project, base))
+    }
+    return {name: built for name, built in found.items() if built}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bases:
+    """Makes each bootstrapped base once, verifies it, and remembers where it is."""
+
+    project: Project
+    locked_only: bool = False
+    _made: dict[str, BuiltBase] = field(default_factory=dict)
+
+    def ensure(self, base: Base, report: Reporter) -> BuiltBase | None:
+        """The base's layout; None for a base that is an image of a registry. Raises NeedNotMet,
+        LockInvalid when it is not locked, VerificationFailed when its architecture lies."""
+        if not isinstance(base.origin, Recipe):
+            return None
+        if base.name not in self._made:
+            packages = locked_packages(self.project, base)
+            if not packages:
+                raise LockInvalid(f"images.lock has no base {base.name}", remedy="Run: toolkit lock")
+            maker = base_maker(self.project.settings, locked_only=self.locked_only)
+            built = maker.ensure_base(base, architectures_of(self.project, base), locked=packages)
+            verify_base(self.project.settings, built)
+            for platform in built.platforms.values():
+                for remark in platform.remarks:
+                    report(Event(kind=Kind.NOTE, subject=f"base {base.name}", text=remark))
+            self._made[base.name] = built
+        return self._made[base.name]
+
+    def layout_of(self, unit: BuildUnit) -> str | None:
+        """What Buildx takes as the base's context, None where FROM names a registry's image."""
+        built = self._made.get(unit.base.name)
+        return built.build_context if built else None
+
+
+def locked_packages(project: Project, base: Base) -> dict[Architecture, tuple[LockedPackage, ...]]:
+    locked = project.lock.bases.get(base.name, {})
+    return {architecture: entry.packages for architecture, entry in locked.items()}
+
+
+def verify_base(settings: Settings, built: BuiltBase) -> None:
+    """Raises VerificationFailed, with the first offending paths, for a base whose architecture lies."""
+    from toolkit.adapters.layout import OciLayout
+
+    layout = OciLayout.open(built.layout)
+    for architecture, platform in sorted(built.platforms.items()):
+        found = verify_reference(
+            layout, platform.manifest, platform=architecture.platform, scans=scans(settings)
+        )
+        ensure_verified(f"base {built.name}", found)
+
+
+def look(settings: Settings, registry: str) -> Facts:
+    """One look at this machine; `registry` is HOST[:PORT]."""
+    from toolkit.adapters.engine import observe
+
+    return observe(settings.environment, registry=registry, project=settings.project)
+
+
+def workshop(settings: Settings, *, bases: Bases, facts: Facts, cold: bool) -> Workshop:
+    """Buildx on the engine that `facts` found. Raises NeedNotMet, with every lack, where it cannot build."""
+    from toolkit.adapters.buildx import BuildxBuilder
+    from toolkit.adapters.git import Checkout
+    from toolkit.adapters.uv import ensure_uv
+
+    engine = require_engine(facts)
+    native = Architecture(engine.architecture)
+    checkout = Checkout(settings.project)
+    return Workshop(
+        builder=BuildxBuilder(
+            uv=ensure_uv(settings.cache / "tools", native, settings.uv_environment),
+            ca_bundle=settings.ca_bundle,
+            uv_config=write_uv_config(settings),
+        ),
+        base_layout=bases.layout_of,
+        layout=_open_layout,
+        layouts=settings.cache / "layouts",
+        logs=settings.dist / "logs",
+        native=frozenset({native}),
+        scans=scans(settings),
+        revision=checkout.revision,
+        source=checkout.source,
+        cold=cold,
+    )
+
+
+def _open_layout(path: Path) -> ImageSource:
+    from toolkit.adapters.layout import OciLayout
+
+    return OciLayout.open(path)
+
+
+_BUILD_NEEDS = ("engine", "client", "buildx", "image store")
+
+
+def require_engine(facts: Facts) -> Engine:
+    """The engine. Raises NeedNotMet with each need of building that is not met."""
+    lacking = [row for row in needs(facts) if row.name in _BUILD_NEEDS and not row.is_met]
+    if facts.engine is None or lacking:
+        rows = "".join(f"\n  {row.name}: {row.detail}\n    {row.remedy}" for row in lacking)
+        raise NeedNotMet(f"nothing can be built on this machine:{rows}")
+    return facts.engine
+
+
+def write_uv_config(settings: Settings) -> Path | None:
+    """uv's settings for builds, readable by this user alone: the index may carry credentials."""
+    if not settings.index_url:
+        return None
+    path = settings.cache / "uv.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(f"[[index]]\nurl = {json.dumps(settings.index_url)}\ndefault = true\n")
+    return path
+
+
+def lookup_platform_digests(
+    settings: Settings, reference: Reference, architectures: tuple[Architecture, ...]
+) -> dict[Architecture, Digest]:
+    """The digest of each architecture's image behind a registry base. Raises UsageError for a missing one."""
+    registry = registry_at(settings, reference.registry)
+    found = registry.lookup_manifest(reference.repository, reference.selector)
+    if found is None:
+        raise UsageError(f"the base {reference} does not exist", remedy="Mend its reference in images.toml.")
+    digests = (
+        {child.platform.normalized: child.digest for child in found.images if child.platform}
+        if isinstance(found, Index)
+        else {}
+    )
+    missing = [each.value for each in architectures if each.platform not in digests]
+    if missing:
+        there = ", ".join(str(platform) for platform in digests) or "one image without a list"
+        raise UsageError(
+            f"the base {reference} has no image for {', '.join(missing)}; it has {there}",
+            remedy="Choose a base that is multi-platform, or leave the architecture out.",
+        )
+    return {each: digests[each.platform] for each in architectures}

@@ -1,0 +1,152 @@
+"""images.lock: what the catalog's wishes resolved to, with hashes, reviewed and committed.
+
+Pure: text ↔ values. `toolkit lock` writes the file through an adapter that asks the package index.
+A row whose source could not be reached is `unlocked` with the reason: nothing is ever guessed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import tomli
+
+from toolkit.bases import LockedPackage, Packages
+from toolkit.errors import LockInvalid
+from toolkit.oci import Architecture, Digest
+from toolkit.units import BuildUnit
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedUnit:
+    """The full requirement set of a unit: `name==version --hash=sha256:…` lines, sorted.
+
+    `inputs` is `inputs_digest` of what was resolved; `created` (RFC 3339, UTC) is when this set was
+    first seen, and is the time that every file of the image carries. `unlocked` is the reason why
+    there are no requirements, else "".
+    """
+
+    inputs: str
+    created: str
+    requirements: tuple[str, ...] = ()
+    unlocked: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedBase:
+    """A base on one architecture: the image's digest and, when it is bootstrapped, all its packages.
+
+    A bootstrap is deterministic: the same packages give the same digest on every machine.
+    """
+
+    digest: Digest
+    packages: Packages = ()
+
+
+LockedBases = Mapping[Architecture, LockedBase]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """Bases by name, units by identifier."""
+
+    bases: Mapping[str, LockedBases] = field(default_factory=dict)
+    units: Mapping[str, LockedUnit] = field(default_factory=dict)
+
+    def with_unit(self, identifier: str, locked: LockedUnit) -> "Lock":
+        return replace(self, units={**self.units, identifier: locked})
+
+    def with_base(self, name: str, base: LockedBases) -> "Lock":
+        return replace(self, bases={**self.bases, name: base})
+
+
+def inputs_digest(unit: BuildUnit, serving: Sequence[str]) -> str:
+    """Digest of all that decides a unit's requirement set; `serving` are the runtime's own needs."""
+    asked = [sorted((*unit.requirements, *serving)), unit.base.python, unit.base.glibc, unit.architecture]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def get_locked(lock: Lock, unit: BuildUnit, serving: Sequence[str]) -> LockedUnit:
+    """The unit's lock entry. Raises LockInvalid, naming the row, when there is none that fits."""
+    remedy = f"Run: toolkit lock '{unit.identifier}'"
+    locked = lock.units.get(unit.identifier)
+    if locked is None:
+        raise LockInvalid(f"images.lock has no entry for {unit.identifier}", remedy=remedy)
+    if locked.inputs != inputs_digest(unit, serving):
+        raise LockInvalid(
+            f"images.lock does not fit images.toml:{unit.image.line}: the packages, Python or glibc of "
+            f"{unit.identifier} changed since it was locked",
+            remedy=remedy,
+        )
+    return locked
+
+
+def get_locked_base(lock: Lock, unit: BuildUnit) -> LockedBase:
+    """The entry of the unit's base for its architecture. Raises LockInvalid when there is none."""
+    locked = lock.bases.get(unit.base.name, {}).get(unit.architecture)
+    if locked is None:
+        raise LockInvalid(
+            f"images.lock has no base {unit.base.name} for {unit.architecture}",
+            remedy=f"Run: toolkit lock '{unit.identifier}'",
+        )
+    return locked
+
+
+def parse_lock(text: str) -> Lock:
+    """Raises LockInvalid when the text is not a lock of this version."""
+    try:
+        data = tomli.loads(text)
+        if data.get("version", VERSION) != VERSION:
+            raise LockInvalid(
+                f"images.lock has version {data['version']}, this toolkit reads {VERSION}",
+                remedy="Run the toolkit that wrote it, or lock again: toolkit lock '*'",
+            )
+        bases = {
+            name: {
+                Architecture(architecture): LockedBase(
+                    digest=Digest(entry["digest"]),
+                    packages=tuple(LockedPackage.parse(line) for line in entry.get("packages", ())),
+                )
+                for architecture, entry in architectures.items()
+            }
+            for name, architectures in data.get("bases", {}).items()
+        }
+        units = {
+            name: LockedUnit(
+                inputs=entry["inputs"],
+                created=entry["created"],
+                requirements=tuple(entry.get("requirements", ())),
+                unlocked=entry.get("unlocked", ""),
+            )
+            for name, entry in data.get("units", {}).items()
+        }
+    except (tomli.TOMLDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise LockInvalid(
+            f"images.lock cannot be read: {error}",
+            remedy="Restore it from version control, or write it anew: toolkit lock '*'",
+        ) from error
+    return Lock(bases=bases, units=units)
+
+
+def format_lock(lock: Lock) -> str:
+    """The file's text; the same lock always gives the same bytes, so that diffs stay small."""
+    lines = ["# Written by `toolkit lock`. Review and commit it like any lock file.", f"version = {VERSION}"]
+    for name, architectures in sorted(lock.bases.items()):
+        for architecture, base in sorted(architectures.items()):
+            lines += ["", f"[bases.{json.dumps(name)}.{architecture}]", f"digest = {json.dumps(base.digest)}"]
+            if base.packages:
+                lines += _array("packages", [str(package) for package in base.packages])
+    for identifier, unit in sorted(lock.units.items()):
+        lines += ["", f"[units.{json.dumps(identifier)}]"]
+        lines += [f"inputs = {json.dumps(unit.inputs)}", f"created = {json.dumps(unit.created)}"]
+        if unit.unlocked:
+            lines.append(f"unlocked = {json.dumps(unit.unlocked, ensure_ascii=False)}")
+        else:
+            lines += _array("requirements", unit.requirements)
+    return "\n".join(lines) + "\n"
+
+
+def _array(key: str, values: Sequence[str]) -> list[str]:
+    return [f"{key} = [", *(f"  {json.dumps(value, ensure_ascii=False)}," for value in values), "]"]

@@ -1,0 +1,158 @@
+"""What was published: all that consumers may know. Pure values and their JSON, `schema_version: 1`."""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any, Self
+
+from toolkit.errors import UsageError
+from toolkit.oci import Digest, Reference
+
+SCHEMA_VERSION = 1
+RELEASES = "releases"
+
+# ACCOUNT.dkr.ecr[-fips].REGION.SUFFIX, https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\..+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """`kind` is "python" or "deb"."""
+
+    name: str
+    version: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedImage:
+    """One unit in one registry. Sizes are bytes, durations seconds, times RFC 3339 in UTC.
+
+    `uri` is what its consumer deploys: SageMaker the image of the platform, the others the list,
+    always by digest. `verification` maps the name of each check to its result.
+    """
+
+    identifier: str
+    image_id: str
+    framework: str
+    version: str
+    python: str
+    os: str
+    accelerator: str
+    architecture: str
+    variant: str
+    consumer: str
+    registry: str
+    account: str
+    region: str
+    repository: str
+    tag: str
+    digest: str
+    media_type: str
+    size: int
+    unpacked_size: int
+    build_id: str
+    base: Mapping[str, str]
+    packages: tuple[Package, ...]
+    entrypoint: tuple[str, ...]
+    ports: tuple[str, ...]
+    support: Mapping[str, str]
+    verification: Mapping[str, str]
+    emulated: bool
+    durations: Mapping[str, float]
+    created: str
+    remark: str
+    uri: str
+    index_tag: str
+    index_uri: str
+    index_digest: str
+
+    @property
+    def pinned(self) -> Reference:
+        """The image of this platform by digest, whatever its consumer deploys."""
+        return Reference(registry=self.registry, repository=self.repository, digest=Digest(self.digest))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseRecord:
+    """Everything of one catalog that a registry holds after a release."""
+
+    release: str
+    created: str
+    registry: str
+    images: tuple[PublishedImage, ...]
+    toolkit: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    def dumps(self) -> str:
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def loads(cls, text: str | bytes, *, name: str = "the release record") -> Self:
+        """Raises UsageError when `text` is no record of this schema."""
+        try:
+            data = json.loads(text)
+            if data["schema_version"] != SCHEMA_VERSION:
+                raise UsageError(
+                    f"{name} has schema_version {data['schema_version']}; this toolkit reads "
+                    f"{SCHEMA_VERSION}",
+                    remedy="Use the toolkit that wrote it, or release again: make release",
+                )
+            return cls(
+                release=data["release"],
+                created=data["created"],
+                registry=data["registry"],
+                toolkit=data.get("toolkit", ""),
+                warnings=tuple(data.get("warnings", ())),
+                images=tuple(_image(entry) for entry in data["images"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f"{name} cannot be read: {error}", remedy="Release again: make release"
+            ) from error
+
+
+_IMAGE_FIELDS = frozenset(each.name for each in fields(PublishedImage))
+_TUPLES = ("entrypoint", "ports")
+
+
+def _image(entry: Mapping[str, Any]) -> PublishedImage:
+    known = {name: value for name, value in entry.items() if name in _IMAGE_FIELDS}
+    known |= {name: tuple(known[name]) for name in _TUPLES}
+    return PublishedImage(**known | {"packages": tuple(Package(**each) for each in entry["packages"])})
+
+
+def release_id(created: datetime, images: Sequence[PublishedImage]) -> str:
+    """`20261121T081500Z-1a2b3c4d`: UTC time and a short hash of what the release holds."""
+    content = "\n".join(f"{image.identifier} {image.digest} {image.index_digest}" for image in images)
+    return f"{created:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def account_and_region(registry: str) -> tuple[str, str]:
+    """Account and region of an ECR host; two empty texts for any other registry."""
+    found = _ECR.fullmatch(registry)
+    return (found["account"], found["region"]) if found else ("", "")
+
+
+def carried_over(
+    before: ReleaseRecord | None,
+    *,
+    registry: str,
+    published: Sequence[PublishedImage],
+    known: Collection[str],
+) -> tuple[PublishedImage, ...]:
+    """`published` and, of the record before, the catalog's other units: a partial release adds to
+    what deployers see, it does not take the rest away. Sorted by identifier."""
+    new = {image.identifier: image for image in published}
+    old = (
+        {image.identifier: image for image in before.images if image.identifier in known}
+        if before and before.registry == registry
+        else {}
+    )
+    return tuple(image for _, image in sorted((old | new).items()))

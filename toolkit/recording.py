@@ -1,0 +1,117 @@
+"""Outcome of a release → release record. Pure."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from toolkit.catalog.model import Consumer
+from toolkit.oci import Digest, Reference
+from toolkit.record import (
+    Package,
+    PublishedImage,
+    ReleaseRecord,
+    account_and_region,
+    carried_over,
+    release_id,
+)
+from toolkit.release import Destination, Finished, Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What a record says besides the outcome.
+
+    `before` is the newest record there is; `known` are the identifiers that the catalog still has.
+    """
+
+    to: Destination
+    before: ReleaseRecord | None
+    known: Collection[str]
+    now: datetime
+    toolkit: str
+    warnings: tuple[str, ...] = ()
+
+
+def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
+    """What the registry holds now: this outcome's units and, of the record before, the others.
+
+    Units that are not deployable as their consumer wants them (no list yet) are left out.
+    """
+    rows = tuple(row for finished in outcome.finished if (row := _row(finished, outcome, circumstances)))
+    images = carried_over(
+        circumstances.before,
+        registry=circumstances.to.place,
+        published=rows,
+        known=circumstances.known,
+    )
+    return ReleaseRecord(
+        release=release_id(circumstances.now, images),
+        created=_rfc3339(circumstances.now),
+        registry=circumstances.to.place,
+        images=images,
+        toolkit=circumstances.toolkit,
+        warnings=circumstances.warnings,
+    )
+
+
+def _row(finished: Finished, outcome: Outcome, circumstances: Circumstances) -> PublishedImage | None:
+    unit = finished.rendered.unit
+    if unit.identifier in outcome.withheld:
+        return None
+    index = outcome.lists.get((unit.repository, unit.list_tag))
+    deployed = finished.image if unit.consumer is Consumer.SAGEMAKER else index
+    if deployed is None:
+        return None
+    verification = finished.verification
+    host = circumstances.to.registry.host
+    account, region = account_and_region(host)
+    place = Reference(registry=host, repository=circumstances.to.repository(unit.repository))
+    earlier = _earlier(circumstances.before, unit.identifier, finished.image.digest)
+    return PublishedImage(
+        identifier=unit.identifier,
+        image_id=unit.image_id,
+        framework=unit.image.framework,
+        version=unit.version,
+        python=unit.base.python,
+        os=unit.base.name,
+        accelerator=unit.image.accelerator.value,
+        architecture=unit.architecture.value,
+        variant=verification.platform.variant,
+        consumer=unit.consumer.value,
+        registry=place.registry,
+        account=account,
+        region=region,
+        repository=place.repository,
+        tag=unit.arch_tag,
+        digest=finished.image.digest,
+        media_type=finished.image.media_type,
+        size=verification.size,
+        unpacked_size=verification.unpacked_size,
+        build_id=finished.rendered.build_id,
+        base={"reference": finished.rendered.base.reference, "digest": finished.rendered.base.digest},
+        packages=tuple(
+            Package(name=each.name, version=each.version, kind=each.kind.value)
+            for each in verification.packages
+        ),
+        entrypoint=verification.entrypoint,
+        ports=verification.ports,
+        support={},
+        verification={check.name: "passed" for check in verification.checks if check.ok},
+        emulated=earlier.emulated if earlier and not finished.built else finished.emulated,
+        durations=earlier.durations if earlier and not finished.built else finished.durations,
+        created=earlier.created if earlier else _rfc3339(circumstances.now),
+        remark=unit.remark,
+        uri=str(place.with_digest(deployed.digest)),
+        index_tag=unit.list_tag if index else "",
+        index_uri=str(place.with_digest(index.digest)) if index else "",
+        index_digest=index.digest if index else "",
+    )
+
+
+def _earlier(before: ReleaseRecord | None, identifier: str, digest: Digest) -> PublishedImage | None:
+    images = before.images if before else ()
+    return next((each for each in images if (each.identifier, each.digest) == (identifier, digest)), None)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

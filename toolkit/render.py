@@ -1,0 +1,263 @@
+"""Build unit → Dockerfile, build context and build_id. Pure: no clock, environment, network or disk.
+
+A value of the catalog reaches a Dockerfile only through `{{ }}`, and there only when it is one plain
+word (`_SAFE`): it can neither end its line nor become a shell word of its own. Free text such as the
+title travels as a label argument, requirements as a file of the context.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import jinja2
+from markupsafe import Markup
+
+from toolkit.catalog.model import Consumer
+from toolkit.errors import LockInvalid, UsageError
+from toolkit.lock import Lock, get_locked
+from toolkit.oci import Architecture, Reference
+from toolkit.units import BuildUnit
+
+LABEL = "io.multiarch-images"
+PORT = 8080
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseIdentity:
+    """What stands behind a base for one architecture: the digest that goes into build_id.
+
+    `digest` is the image's digest in a registry, or the digest of the package list of a bootstrap.
+    """
+
+    reference: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The files a render reads, already read: templates by name, the serving runtime by path."""
+
+    templates: Mapping[str, str]
+    serving: Mapping[str, bytes]
+
+    @property
+    def serving_requirements(self) -> tuple[str, ...]:
+        """The serving runtime's own needs: the lines of its requirements.in."""
+        text = self.serving.get("requirements.in", b"").decode()
+        lines = (line.partition("#")[0].strip() for line in text.splitlines())
+        return tuple(line for line in lines if line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compression:
+    """How layers are compressed. Part of build_id: other bytes are another image."""
+
+    kind: str = "gzip"
+    level: int = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedUnit:
+    """All that a build takes. `inputs` names every input with its digest; build_id is taken over them.
+
+    `labels` has every label but the revision, which says where the sources came from and not what
+    goes into the image: a commit that changes nothing here must not rebuild the world.
+    """
+
+    unit: BuildUnit
+    dockerfile: str
+    context: Mapping[str, bytes]
+    labels: Mapping[str, str]
+    inputs: Mapping[str, str]
+    build_id: str
+    base: BaseIdentity
+    compression: Compression
+    created: str
+    unlocked: str = ""
+
+
+def render(
+    unit: BuildUnit,
+    *,
+    lock: Lock,
+    sources: Sources,
+    base: BaseIdentity,
+    compression: Compression = Compression(),
+) -> RenderedUnit:
+    """Raises LockInvalid when the lock does not fit, UsageError for a mistake in a template."""
+    locked = get_locked(lock, unit, sources.serving_requirements)
+    dockerfile = render_dockerfile(unit, sources.templates)
+    requirements = "".join(f"{line}\n" for line in locked.requirements).encode()
+    runtime = {path: content for path, content in sources.serving.items() if path != "requirements.in"}
+    context = {"requirements.txt": requirements, **runtime}
+    labels = _labels(unit, base, locked.created)
+    inputs = {
+        "base": base.digest,
+        "compression": f"{compression.kind}:{compression.level}",
+        "created": locked.created,
+        "dockerfile": _short(dockerfile.encode()),
+        "labels": _short(json.dumps(labels, sort_keys=True).encode()),
+        "media-types": media_family(unit.consumer),
+        "platform": str(unit.platform),
+        **{f"file {path}": _short(content) for path, content in context.items()},
+    }
+    build_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return RenderedUnit(
+        unit=unit,
+        dockerfile=dockerfile,
+        context=context,
+        labels={
+            **labels,
+            f"{LABEL}.build-id": build_id,
+            f"{LABEL}.inputs": json.dumps(inputs, sort_keys=True, separators=(",", ":")),
+        },
+        inputs=inputs,
+        build_id=build_id,
+        base=base,
+        compression=compression,
+        created=locked.created,
+        unlocked=locked.unlocked,
+    )
+
+
+def media_family(consumer: Consumer) -> str:
+    """`docker` where the consumer refuses OCI media types, else `oci`.
+
+    https://github.com/aws/amazon-sagemaker-feedback/issues/180
+    """
+    return "docker" if consumer is Consumer.SAGEMAKER else "oci"
+
+
+def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str]) -> str:
+    """The Dockerfile's text. Raises UsageError that names the template and line of a mistake."""
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader(dict(templates)),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,  # macros come back as Markup, so that _one_word sees values only
+        finalize=_one_word,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    name = unit.image.template
+    try:
+        text = environment.get_template(name).render(
+            identifier=unit.identifier,
+            framework=unit.image.framework,
+            accelerator=unit.image.accelerator.value,
+            base=base_name(unit),
+            python=unit.base.python,
+            wheel_platform=wheel_platform(unit.architecture, unit.base.glibc),
+            port=PORT,
+        )
+    except jinja2.TemplateNotFound as error:
+        raise UsageError(
+            f"images.toml:{unit.image.line}: template {str(error)!r} is not in dockerfiles/",
+            remedy=f"There are: {', '.join(sorted(templates))}",
+        ) from error
+    except jinja2.TemplateSyntaxError as error:
+        raise UsageError(
+            f"dockerfiles/{error.name or name}:{error.lineno}: {error.message}",
+            remedy="Mend the template; nothing was built.",
+        ) from error
+    except (jinja2.TemplateError, UnsafeValue, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise UsageError(
+            f"dockerfiles/{_place(error, name)}: {error}",
+            remedy=f"The template was rendered for {unit.identifier}; nothing was built.",
+        ) from error
+    return text
+
+
+class UnsafeValue(ValueError):
+    """A value would be more than one word of a Dockerfile."""
+
+
+def _one_word(value: object) -> object:
+    if isinstance(value, Markup | jinja2.Undefined):
+        return value
+    if not _SAFE.fullmatch(str(value)):
+        raise UnsafeValue(f"the value {str(value)!r} is not one plain word; it cannot stand in a Dockerfile")
+    return value
+
+
+def _place(error: BaseException, name: str) -> str:
+    """TEMPLATE:LINE of the innermost template frame; Jinja rewrites tracebacks to template lines."""
+    place = name
+    trace = error.__traceback__
+    while trace is not None:
+        if (
+            "__jinja_template__" in trace.tb_frame.f_globals
+            or trace.tb_frame.f_code.co_filename == "<template>"
+        ):
+            place = f"{trace.tb_frame.f_globals.get('name', name)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def base_name(unit: BuildUnit) -> str:
+    """What FROM says: a registry's reference, or the local name of a bootstrapped base."""
+    origin = unit.base.origin
+    return str(origin) if isinstance(origin, Reference) else f"debian:{origin.suite}"
+
+
+# glibc levels that uv accepts as `ARCH-manylinux_2_N`; https://docs.astral.sh/uv/reference/cli/
+_UV_GLIBC = (17, 28, *range(31, 41))
+
+
+def wheel_platform(architecture: Architecture, glibc: str) -> str:
+    """uv's name of the newest wheel platform that a base with this glibc can load.
+
+    Raises UsageError for a glibc older than any wheel platform.
+    """
+    minor = int(glibc.partition(".")[2])
+    fitting = [level for level in _UV_GLIBC if level <= minor]
+    if not fitting:
+        raise UsageError(f"no wheel platform is as old as glibc {glibc}", remedy="Choose a newer base.")
+    return f"{architecture.uname}-manylinux_2_{fitting[-1]}"
+
+
+def _labels(unit: BuildUnit, base: BaseIdentity, created: str) -> dict[str, str]:
+    """https://github.com/opencontainers/image-spec/blob/main/annotations.md"""
+    labels = {
+        "org.opencontainers.image.title": f"{unit.image.title} {unit.version}",
+        "org.opencontainers.image.version": unit.version,
+        "org.opencontainers.image.created": created,
+        "org.opencontainers.image.base.name": base.reference,
+        "org.opencontainers.image.base.digest": base.digest,
+        f"{LABEL}.identifier": unit.identifier,
+    }
+    return labels | ({f"{LABEL}.remark": unit.remark} if unit.remark else {})
+
+
+def changed_inputs(rendered: RenderedUnit, before: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the inputs that are not what `before` (a published image's) says, sorted."""
+    names = rendered.inputs.keys() | before.keys()
+    return tuple(sorted(name for name in names if rendered.inputs.get(name) != before.get(name)))
+
+
+def require_locked(rendered: Sequence[RenderedUnit]) -> None:
+    """Raises LockInvalid for units whose sources were out of reach when they were locked."""
+    for each in rendered:
+        if each.unlocked:
+            raise LockInvalid(
+                f"{each.unit.identifier} is unlocked: {each.unlocked}",
+                remedy=f"Where the source can be reached, run: toolkit lock '{each.unit.identifier}'",
+            )
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def runs_on_target(dockerfile: str) -> bool:
+    """Whether any stage of the target's platform has a RUN: only then can a build need emulation."""
+    native = False
+    for line in dockerfile.splitlines():
+        if line.startswith("FROM "):
+            native = "--platform=$BUILDPLATFORM" in line
+        elif line.startswith("RUN ") and not native:
+            return True
+    return False

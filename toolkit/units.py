@@ -1,0 +1,114 @@
+"""Catalog → build units: one per image × version × consumer × architecture, in one order."""
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from toolkit import tags
+from toolkit.catalog.matrix import Cell, image_id, list_tag, matrix
+from toolkit.catalog.model import Base, Catalog, Consumer, Image
+from toolkit.errors import NothingSelected
+from toolkit.oci import Architecture, Platform
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildUnit:
+    """What one Buildx run makes: an image of one version for one consumer on one architecture."""
+
+    image: Image
+    base: Base
+    cell: Cell
+
+    @property
+    def version(self) -> str:
+        return self.cell.version
+
+    @property
+    def consumer(self) -> Consumer:
+        return self.cell.consumer
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.cell.architecture
+
+    @property
+    def image_id(self) -> str:
+        return image_id(self.image, self.cell)
+
+    @property
+    def identifier(self) -> str:
+        return tags.unit_identifier(self.image_id, self.architecture)
+
+    @property
+    def platform(self) -> Platform:
+        return self.architecture.platform
+
+    @property
+    def repository(self) -> str:
+        return self.image.repository
+
+    @property
+    def list_tag(self) -> str:
+        return list_tag(self.image, self.cell)
+
+    @property
+    def arch_tag(self) -> str:
+        return tags.arch_tag(self.list_tag, self.architecture)
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What the catalog asks for, with the version filled in; the lock holds what it resolves to."""
+        asked = self.image.packages.get(self.architecture, ())
+        return tuple(text.replace("{version}", self.version) for text in asked)
+
+    @property
+    def remark(self) -> str:
+        return self.image.remarks.get(self.architecture, "")
+
+
+def expand(catalog: Catalog) -> tuple[BuildUnit, ...]:
+    """Every unit of the catalog, sorted by identifier."""
+    units = (
+        BuildUnit(image=image, base=catalog.bases[image.base], cell=cell)
+        for image in catalog.images
+        for cell in matrix(image)
+    )
+    return tuple(sorted(units, key=lambda unit: unit.identifier))
+
+
+def select(
+    units: Sequence[BuildUnit], patterns: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> tuple[BuildUnit, ...]:
+    """The units that any of `patterns` (identifiers, image ids, globs or names of groups) matches.
+
+    No pattern means the group `default`. Raises NothingSelected, with the nearest identifier, when
+    one of the patterns matches nothing: a typo must not shrink a release silently.
+    """
+    wanted = [glob for pattern in patterns or ("default",) for glob in groups.get(pattern, (pattern,))]
+    chosen: set[str] = set()
+    for glob in wanted:
+        found = {unit.identifier for unit in units if matches(unit, glob)}
+        if not found:
+            raise NothingSelected(
+                f"no build unit matches {glob!r}", remedy=_nearest(glob, units) or "See `toolkit plan`."
+            )
+        chosen |= found
+    return tuple(unit for unit in units if unit.identifier in chosen)
+
+
+def matches(unit: BuildUnit, glob: str) -> bool:
+    """`glob` is matched against the identifier and, to name both platforms at once, the image id."""
+    return fnmatch.fnmatchcase(unit.identifier, glob) or fnmatch.fnmatchcase(unit.image_id, glob)
+
+
+def _nearest(glob: str, units: Iterable[BuildUnit]) -> str:
+    near = difflib.get_close_matches(glob, [unit.identifier for unit in units], n=1, cutoff=0.4)
+    return f"Did you mean {near[0]!r}? `toolkit plan '*'` lists them all." if near else ""
+
+
+def siblings(unit: BuildUnit, units: Iterable[BuildUnit]) -> tuple[BuildUnit, ...]:
+    """All units whose images stand behind the same list as `unit`, itself among them."""
+    return tuple(
+        other for other in units if (other.repository, other.list_tag) == (unit.repository, unit.list_tag)
+    )

@@ -1,0 +1,160 @@
+"""Rendered unit → verified layout on disk: build, then prove, before anything is published."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.build import Builder, BuildRequest
+from toolkit.contracts import contract_of
+from toolkit.errors import ToolkitError, VerificationFailed
+from toolkit.oci import Architecture, Manifest
+from toolkit.progress import Event, Kind, Reporter
+from toolkit.render import RenderedUnit, runs_on_target
+from toolkit.units import BuildUnit
+from toolkit.verify import ImageSource, ScanCache, Verification, verify_image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What building takes. `base_layout` makes sure that a unit's base is there and says where.
+
+    `native` are the architectures the builder runs without emulation; `layout` opens a finished one.
+    """
+
+    builder: Builder
+    base_layout: Callable[[BuildUnit], str | None]
+    layout: Callable[[Path], ImageSource]
+    layouts: Path
+    logs: Path
+    native: frozenset[Architecture]
+    scans: ScanCache
+    revision: str = ""
+    source: str = ""
+    cold: bool = False
+
+    def emulates(self, rendered: RenderedUnit) -> bool:
+        """Whether building it runs programs that this builder's machine does not run natively."""
+        return rendered.unit.architecture not in self.native and runs_on_target(rendered.dockerfile)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A verified image in a layout on disk."""
+
+    layout: Path
+    source: ImageSource
+    manifest: Manifest
+    verification: Verification
+
+
+class Watch:
+    """Times the steps of one unit and tells about them."""
+
+    def __init__(self, subject: str, *, report: Reporter, number: int, total: int) -> None:
+        self._subject = subject
+        self._number = number
+        self._total = total
+        self._report = report
+        self._started = time.monotonic()
+        self.durations: dict[str, float] = {}
+
+    def tell(self, kind: Kind, text: str) -> None:
+        self._report(
+            Event(
+                kind=kind,
+                subject=self._subject,
+                text=text,
+                elapsed=time.monotonic() - self._started,
+                number=self._number,
+                total=self._total,
+            )
+        )
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.durations[step] = round(time.monotonic() - started, 2)
+
+
+def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
+    """Build one unit and verify what came out. Raises BuildFailed, VerificationFailed, NeedNotMet."""
+    unit = rendered.unit
+    layout = workshop.layouts / unit.identifier
+    request = BuildRequest(
+        rendered=rendered,
+        base_layout=workshop.base_layout(unit),
+        layout=layout,
+        log=workshop.logs / f"{unit.identifier}.log",
+        revision=workshop.revision,
+        source=workshop.source,
+        cold=workshop.cold,
+    )
+    with watch.timed("build"):
+        workshop.builder.build(request, on_stage=lambda stage: watch.tell(Kind.STAGE, stage))
+    source = workshop.layout(layout)
+    with watch.timed("verify"):
+        verification = check(source, rendered, workshop, watch)
+    manifest = source.get_manifest(verification.digest)
+    assert isinstance(manifest, Manifest)
+    return Made(layout=layout, source=source, manifest=manifest, verification=verification)
+
+
+def check(
+    source: ImageSource, rendered: RenderedUnit, workshop: Workshop, watch: Watch, selector: str = ""
+) -> Verification:
+    """Verify one image of `source` as the unit it should be. Raises VerificationFailed."""
+    unit = rendered.unit
+    watch.tell(Kind.STAGE, f"verifying {source.name}")
+    manifest = source.get_manifest(selector)
+    if not isinstance(manifest, Manifest):
+        raise VerificationFailed(
+            f"{unit.identifier}: an index stands in {source.name} where one image was expected",
+            remedy="The builder added an attestation; report this with the log.",
+        )
+    verification = verify_image(
+        source,
+        manifest,
+        platform=unit.platform,
+        contract=contract_of(unit.consumer),
+        foreign_elf=unit.image.foreign_elf,
+        scans=workshop.scans,
+    )
+    if not verification.ok:
+        raise VerificationFailed(
+            f"{unit.identifier}: {'; '.join(failed_checks(verification))}",
+            remedy=f"Nothing of it was published. Look at it: toolkit verify {source.name}",
+        )
+    return verification
+
+
+def build_only(
+    rendered: Sequence[RenderedUnit], *, workshop: Workshop, jobs: int, report: Reporter
+) -> Mapping[str, ToolkitError]:
+    """Make every unit's verified layout; the failures by identifier. One failing stops no other."""
+    failures: dict[str, ToolkitError] = {}
+
+    def one(number: int, each: RenderedUnit) -> None:
+        watch = Watch(each.unit.identifier, report=report, number=number, total=len(rendered))
+        watch.tell(Kind.STARTED, "building")
+        try:
+            made = make(each, workshop, watch)
+        except ToolkitError as error:
+            failures[each.unit.identifier] = error
+            watch.tell(Kind.FAILED, error.message)
+        else:
+            watch.tell(Kind.FINISHED, f"{made.manifest.digest} in {made.layout}")
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, range(1, len(rendered) + 1), rendered))
+    return failures
+
+
+def failed_checks(verification: Verification) -> tuple[str, ...]:
+    """One line per failed check."""
+    return tuple(f"{check.name}: {check.detail}" for check in verification.checks if not check.ok)

@@ -72,13 +72,13 @@ class Launcher:
         code_dir.mkdir(exist_ok=True)
         (code_dir / name).write_text(text)
 
-    def start(self, **environ: str) -> Server:
-        """A server that may not listen yet."""
+    def start(self, *arguments: str, **environ: str) -> Server:
+        """A server that may not listen yet, started as `python -m serving` or with other arguments."""
         port = _free_port()
         log = self.tmp_dir / f"stderr-{port}"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-B", "-m", "serving"],
+                [sys.executable, "-B", *(arguments or ("-m", "serving"))],
                 env={
                     "PATH": os.environ["PATH"],
                     "PYTHONPATH": str(RUNTIME),

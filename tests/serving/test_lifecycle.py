@@ -89,10 +89,26 @@ def _is_answered(base_url: httpx.URL) -> bool:
         return False
 
 
-def test_the_drain_ends_before_sagemaker_kills() -> None:
-    drain = (RUNTIME / "serving" / "server.py").read_text()
-    assert "DRAIN_SECONDS = 25\n" in drain
-    assert "timeout_graceful_shutdown=DRAIN_SECONDS" in drain
+SHORTER_DRAIN = """
+import serving.server
+assert serving.server.DRAIN_SECONDS < 30, "SageMaker sends SIGKILL after 30 seconds"
+serving.server.DRAIN_SECONDS = 1
+from serving.__main__ import main
+main()
+"""
+
+
+def test_a_prediction_that_never_ends_does_not_hold_the_drain_beyond_its_bound(launcher: Launcher) -> None:
+    launcher.write_script(WAITING_PREDICTION)
+    server = launcher.start("-c", SHORTER_DRAIN)
+    server.wait_for_ping(200)
+    with ThreadPoolExecutor(1) as pool:
+        prediction = pool.submit(server.invoke, "[1]", "application/json")
+        wait_for(launcher.base_dir / "model" / "called")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+        assert prediction.result().status_code == 500
+    assert "Cancel 1 running task(s)" in server.stderr
 
 
 def test_sigterm_while_the_model_loads_exits_at_once_with_0(launcher: Launcher) -> None:

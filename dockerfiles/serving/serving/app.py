@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from typing import Callable
 
 from starlette.applications import Starlette
@@ -15,28 +13,24 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from serving.errors import BodyTooLarge, NotReady, RequestError, StartupError
+from serving.errors import BodyTooLarge, NotReady, RequestError
 from serving.handler import Handler, Invocation
 
 logger = logging.getLogger(__name__)
 
 
 class Service:
-    """Listens at once and loads the model meanwhile.
+    """Answers while the model still loads, and then with the model.
 
     Args:
-        load: makes the handler; runs on the executor, like every call of the model, so that the event loop
-            answers `/ping` during the longest prediction.
-        stop: ends the server; called when `load` raised.
+        load: makes the handler, or raises StartupError.
+        executor: runs `load` and every call of the model, so that the event loop answers `/ping` during the
+            longest prediction.
         max_body: bytes that a request's body may have.
     """
 
-    def __init__(
-        self, *, load: Callable[[], Handler], stop: Callable[[], None], executor: Executor, max_body: int
-    ) -> None:
-        self.failure: StartupError | None = None
+    def __init__(self, *, load: Callable[[], Handler], executor: Executor, max_body: int) -> None:
         self._load = load
-        self._stop = stop
         self._executor = executor
         self._max_body = max_body
         self._handler: Handler | None = None
@@ -49,23 +43,16 @@ class Service:
                 HTTPException: _http_error,
                 ClientDisconnect: _nobody_there,
             },
-            lifespan=self._lifespan,
         )
 
-    @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        loading = asyncio.ensure_future(self._become_ready())
-        yield
-        loading.cancel()
+    async def become_ready(self) -> None:
+        """Load the model.
 
-    async def _become_ready(self) -> None:
-        try:
-            self._handler = await asyncio.get_running_loop().run_in_executor(self._executor, self._load)
-        except StartupError as error:
-            self.failure = error
-            self._stop()
-        else:
-            logger.info("ready")
+        Raises:
+            StartupError: it does not load.
+        """
+        self._handler = await asyncio.get_running_loop().run_in_executor(self._executor, self._load)
+        logger.info("ready")
 
     async def _ping(self, _request: Request) -> Response:
         self._ready_handler()

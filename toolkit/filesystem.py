@@ -141,9 +141,7 @@ def _unpack(layer: LayerScan, below: _Directory) -> _Directory:
         parent = _make_parent(root, dirname(entry.path), layer.digest)
         if name == _OPAQUE:
             parent.opaque = True
-        elif name.startswith(_AUFS_METADATA):
-            continue
-        elif name.startswith(_WHITEOUT):
+        elif name.startswith(_WHITEOUT) and not name.startswith(_AUFS_METADATA):
             parent.whiteouts.add(name.removeprefix(_WHITEOUT))
         elif entry.kind is Kind.DIRECTORY:
             if not isinstance(parent.children.get(name), _Directory):
@@ -152,6 +150,9 @@ def _unpack(layer: LayerScan, below: _Directory) -> _Directory:
             parent.children[name] = _hard_link_target(entry, (root, below), layer.digest)
         else:
             parent.children[name] = entry
+    # What AUFS keeps for itself is no part of the image, but hard links may have led there.
+    for name in [name for name in root.children if name.startswith(_AUFS_METADATA)]:
+        del root.children[name]
     return root
 
 

@@ -1,30 +1,23 @@
 """One layer's bytes → what verification needs to know of it, in one pass and constant memory."""
 
 import hashlib
-import io
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
 from posixpath import normpath
-from typing import IO, Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
-from isal import igzip, isal_zlib
-from zstandard import ZstdDecompressor, ZstdError
-
+from toolkit.bytestream import ByteStream
+from toolkit.compression import DECODING_ERRORS, Compression, decompressed
 from toolkit.elf import HEAD_SIZE, elf_name
 from toolkit.errors import VerificationFailed
 from toolkit.installed import Package, PackageKind, metadata_limit, parse_packages
 from toolkit.oci import Descriptor, Digest
-from toolkit.tarstream import ByteStream, Kind, Member, TarInvalid, TarStream
+from toolkit.tarstream import Kind, Member, TarInvalid, TarStream
 
 _BUFFER = 1 << 20
 # The kernel looks for `#!` and the interpreter in this many bytes.
 # https://github.com/torvalds/linux/blob/master/include/uapi/linux/binfmts.h
 _SCRIPT_HEAD = 256
-
-# The stubs call it a value, it is a class; corrupt deflate data raises it.
-_IsalError = cast("type[Exception]", isal_zlib.error)
 
 # Raise this when what a scan holds changes: stored scans of another format are not read.
 SCAN_FORMAT = 1
@@ -32,14 +25,6 @@ SCAN_FORMAT = 1
 
 class LayerUnreadable(VerificationFailed):
     """The layer's bytes are what its digest says, but no engine could unpack them."""
-
-
-class Compression(StrEnum):
-    """What a layer's bytes are, whatever its media type says."""
-
-    NONE = "none"
-    GZIP = "gzip"
-    ZSTD = "zstd"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,24 +123,20 @@ def scan_layer(descriptor: Descriptor, blob: BinaryIO) -> LayerScan:
     `blob` is expected to check its bytes against `descriptor` by itself. It is read to the end even when
     its content makes no sense, so that damage in transit is reported as that and not as a bad layer.
     """
-    buffered = io.BufferedReader(_Raw(blob), _BUFFER)
     hasher = hashlib.sha256()
     try:
-        compression, opened = _decompressed(buffered)
-        with closing(opened):
-            stream = ByteStream(opened.read, hasher.update)
-            archive = TarStream(stream)
-            entries = tuple(_entry(member, archive.read_head) for member in archive)
-            stream.drain()
-    except (TarInvalid, EOFError, _IsalError, igzip.BadGzipFile, ZstdError) as error:
-        while buffered.read(_BUFFER):
-            pass
+        compression, content = decompressed(blob)
+        stream = ByteStream(content.read, hasher.update)
+        archive = TarStream(stream)
+        entries = tuple(_entry(member, archive.read_head) for member in archive)
+        stream.drain()
+    except (TarInvalid, *DECODING_ERRORS) as error:
+        _read_to_end(blob)
         raise LayerUnreadable(
             f"layer {descriptor.digest} cannot be unpacked: {error}",
             remedy="The image was pushed damaged: build and push it again.",
         ) from error
-    while buffered.read(_BUFFER):
-        pass
+    _read_to_end(blob)
     return LayerScan(
         digest=descriptor.digest,
         diff_id=Digest("sha256:" + hasher.hexdigest()),
@@ -166,36 +147,9 @@ def scan_layer(descriptor: Descriptor, blob: BinaryIO) -> LayerScan:
     )
 
 
-class _Raw(io.RawIOBase):
-    """Any readable as the raw half of a BufferedReader, which can look ahead."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._source.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
-def _decompressed(blob: "io.BufferedReader[_Raw]") -> tuple[Compression, IO[bytes]]:
-    """By the first bytes, as containerd does; the media type is held against it later.
-
-    https://github.com/containerd/containerd/blob/main/pkg/archive/compression/compression.go
-    """
-    magic = blob.peek(4)[:4]
-    if magic.startswith(b"\x1f\x8b\x08"):
-        # Untyped in isal; the same arguments as gzip.open.
-        open_gzip = cast("Callable[[IO[bytes]], IO[bytes]]", igzip.open)
-        return Compression.GZIP, open_gzip(blob)
-    # A zstd frame, or the skippable frame that zstd:chunked may start with.
-    if magic == b"\x28\xb5\x2f\xfd" or (magic[1:] == b"\x2a\x4d\x18" and magic[0] & 0xF0 == 0x50):
-        reader = ZstdDecompressor().stream_reader(blob, read_across_frames=True, closefd=False)
-        return Compression.ZSTD, cast("IO[bytes]", reader)
-    return Compression.NONE, blob
+def _read_to_end(blob: BinaryIO) -> None:
+    while blob.read(_BUFFER):
+        pass
 
 
 def _entry(member: Member, read_head: Callable[[int], bytes]) -> Entry:

@@ -108,7 +108,7 @@ class OciLayout:
         except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
             raise UsageError(
                 f"{path} is no OCI image layout: {error}",
-                remedy="Name a directory with oci-layout and index.json in it, or an uncompressed tar of one.",
+                remedy="Name a directory with oci-layout and index.json, or an uncompressed tar of one.",
             ) from error
         return cls(name=str(path), index=parsed, _files=files)
 

@@ -16,6 +16,7 @@ from toolkit.catalog import (
     ForeignElf,
     Image,
     Recipe,
+    matrix,
     parse_catalog,
     parse_catalog_bytes,
 )
@@ -313,3 +314,29 @@ def test_ten_thousand_units_are_read_in_about_a_second() -> None:
     # Measured: 0.25 s of processor time; the margin is for slow machines, not for quadratic code.
     assert time.process_time() - started < 3
     assert len(catalog.images) == 500
+
+
+def test_a_pattern_that_may_be_about_a_broken_image_is_let_be() -> None:
+    text = replaced('versions = ["1.12.1"]', 'versions = ["v1.12.1"]').replace(
+        '"pytorch-*"', '"pytorch-1.12.1-*"'
+    )
+    assert [fault.partition(" ")[0] for fault in faults_of(text)] == ["images.toml:13:"]
+
+
+def test_a_pattern_may_name_an_image_id_for_all_of_its_architectures() -> None:
+    pattern = "pytorch-1.12.1-cpu-py39-debian11-sagemaker"
+    assert parse_catalog(replaced("pytorch-*", pattern)).groups == {"default": (pattern,)}
+
+
+def test_a_matrix_keeps_the_order_of_the_file_and_leaves_out_exclusions() -> None:
+    text = replaced('["1.12.1"]', '["1.13.1", "1.12.1"]').replace('["sagemaker"]', '["sagemaker", "eks"]')
+    row = 'exclude = [{version = "1.12.1", architecture = "arm64", reason = "no wheel"}]\n'
+    (image,) = parse_catalog(text + row).images
+    assert [(cell.version, cell.consumer.value, cell.architecture.value) for cell in matrix(image)] == [
+        ("1.13.1", "sagemaker", "amd64"),
+        ("1.13.1", "sagemaker", "arm64"),
+        ("1.13.1", "eks", "amd64"),
+        ("1.13.1", "eks", "arm64"),
+        ("1.12.1", "sagemaker", "amd64"),
+        ("1.12.1", "eks", "amd64"),
+    ]

@@ -84,7 +84,7 @@ def _syntax_fault(text: str, error: tomli.TOMLDecodeError, filename: str) -> Cat
     cause = next((cause for said, cause in _CAUSES if error.msg.startswith(said)), "see https://toml.io")
     is_open = error.msg.startswith(("Unterminated", "Expected \"'''"))
     start = _start_of_text(text) if is_open else None
-    return _broken(filename, start or error.lineno, f"not TOML ({error.msg}): {cause}")
+    return _broken(filename, start or error.lineno, f"not TOML ({error.msg[:200]}): {cause}")
 
 
 def _duplicate_fault(found: Duplicate, filename: str) -> CatalogInvalid:

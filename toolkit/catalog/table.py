@@ -260,7 +260,8 @@ def _found(value: object) -> str:
         case str():
             return f"the text {quote(value)}"
         case int() | Float():
-            return f"the number {spelling}" if (spelling := _spelling(value)) else "a number of many digits"
+            spelling = _spelling(value)
+            return f"the number {escape(spelling)}" if spelling else "a number of many digits"
         case datetime() | date():
             return f"the date {value.isoformat()}"
         case time():

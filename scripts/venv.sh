@@ -59,7 +59,8 @@ install_python() {
     [ "${SETUP:-}" != no ] || by_hand "$what" "$line"
     command -v apt-get >/dev/null || by_hand "$what" "install Python 3.11 or newer: https://www.python.org/downloads/"
     [ "$(id -u)" -eq 0 ] || by_hand "$what" "sudo sh -c '$line'"
-    install="apt-get install -q -y --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300"
+    install="apt-get install -q -y --no-install-recommends --no-remove"
+    install="$install -o DPkg::Lock::Timeout=300 -o APT::Keep-Downloaded-Packages=false"
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C
     $install --simulate python3-venv >/dev/null 2>&1 || apt-get update -q >/dev/null ||
         die "venv.sh: apt-get update failed: check the mirror, the network and the proxy of this machine."

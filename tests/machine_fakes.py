@@ -38,13 +38,14 @@ class FakeSystem:
         words = tuple(command)
         self.commands.append(words)
         for word, outcome in self.fails.items():
-            if word in words:
+            if word in words[:2] or (word.startswith("--") and word in words):
                 return outcome
         match words:
             case ["apt-get", "install" | "purge" | "remove" as verb, *rest]:
                 return self._apt(verb, rest)
-            case ["dpkg-query", *_, package]:
-                return Outcome(code=0, output="installed") if package in self.packages else Outcome(code=1)
+            case ["dpkg-query", "--show", _, *named]:
+                known = [f"{name} installed\n" for name in named if name in self.packages]
+                return Outcome(code=len(known) != len(named), output="".join(known))
             case ["mount", *_, target]:
                 self.mounted.append(target)
                 self.files[f"{target}/register"] = ""

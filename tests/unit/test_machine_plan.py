@@ -26,7 +26,9 @@ def test_a_bare_machine_gets_everything_in_an_order_that_works() -> None:
         "docker-cli",
         "docker-registry",
         "docker.io",
+        "iproute2",
         "mmdebstrap",
+        "mount",
         "qemu-user-static",
     }
 

@@ -46,6 +46,7 @@ def start(effect: StartProcess, system: System) -> None:
             note(system, DirectoryMade(path=str(directory), whole=True))
     for pid_file in effect.pid_files:
         _remove_if_stale(pid_file, system)
+    earlier = len(system.read(effect.log) or "")
     process = system.lookup_process(effect.command)
     if process is None:
         note(system, ProcessStarted(name=effect.name, command=effect.command))
@@ -57,7 +58,7 @@ def start(effect: StartProcess, system: System) -> None:
                 remedy="Run set-up again; if it stays, reinstall the package of that program.",
             ) from error
         note(system, _identified(effect, process))
-    _wait(effect, process, system)
+    _wait(effect, process, system, earlier)
 
 
 def _identified(effect: StartProcess, process: Process) -> ProcessStarted:
@@ -79,19 +80,22 @@ def _remove_if_stale(pid_file: PidFile, system: System) -> None:
             system.remove(pid_file.path)
 
 
-def _wait(effect: StartProcess, process: Process, system: System) -> None:
+def _wait(effect: StartProcess, process: Process, system: System, earlier: int) -> None:
+    """`earlier` characters of the log are of former starts."""
     waited = 0.0
     while not system.answers(effect.address):
         if not system.is_running(process):
-            raise _silent(effect, system, "ended while starting")
+            raise _silent(effect, system, earlier, "ended while starting")
         if waited >= PATIENCE:
-            raise _silent(effect, system, f"does not answer at {effect.address} after {PATIENCE:.0f} s")
+            raise _silent(
+                effect, system, earlier, f"does not answer at {effect.address} after {PATIENCE:.0f} s"
+            )
         system.wait(_STEP)
         waited += _STEP
 
 
-def _silent(effect: StartProcess, system: System, what: str) -> NeedNotMet:
-    lines = (system.read(effect.log) or "").splitlines()[-_TAIL:]
+def _silent(effect: StartProcess, system: System, earlier: int, what: str) -> NeedNotMet:
+    lines = (system.read(effect.log) or "")[earlier:].splitlines()[-_TAIL:]
     tail = "\n".join(f"    {line}" for line in lines)
     cause, remedy = next(
         (

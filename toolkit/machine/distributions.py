@@ -13,9 +13,9 @@ MIB = 1024 * 1024
 class Program:
     """Something set-up can bring: found at `path`, brought by `packages`, sizes in bytes with dependencies.
 
-    `answers` are the needs that are met once it is there, without being started.
-    Sizes are those of Debian 12 with the borrowed suites below, read from `apt-cache show`; apt's own
-    figures are printed before anything is fetched.
+    `answers` are the needs that are met once it is there, without being started. mount and iproute2, which
+    most machines have, are what set-up and uninstall call. Sizes are those of Debian 12 with the borrowed
+    suites below, read from `apt-cache show`; apt's own figures are printed before anything is fetched.
     """
 
     name: str
@@ -30,7 +30,7 @@ PROGRAMS = (
     Program(
         name="engine",
         path="/usr/sbin/dockerd",
-        packages=("containerd", "docker.io"),
+        packages=("containerd", "docker.io", "iproute2"),
         download=60 * MIB,
         disk=220 * MIB,
     ),
@@ -52,7 +52,7 @@ PROGRAMS = (
     Program(
         name="emulator",
         path="/usr/lib/binfmt.d/qemu-{foreign}.conf",
-        packages=("qemu-user-static",),
+        packages=("mount", "qemu-user-static"),
         download=60 * MIB,
         disk=364 * MIB,
     ),

@@ -100,7 +100,7 @@ def removed(simulation: str) -> frozenset[str]:
 
 def purge(system: System, packages: Iterable[str], say: Callable[[str], None]) -> None:
     """Purge those of `packages` that are there and that no other package has come to need."""
-    ours = frozenset(package for package in packages if _is_installed(system, package))
+    ours = _known(system, packages)
     if not ours:
         return
     removable = ours if _purged(system, ours) <= ours else _independent(system, ours)
@@ -111,7 +111,9 @@ def purge(system: System, packages: Iterable[str], say: Callable[[str], None]) -
     if removable:
         _remove(system, "remove", removable)
         system.remove(places.ENGINE_NUKE)
-        _remove(system, "purge", removable)
+        # What left no configuration behind is no longer known to apt, and would be an error.
+        if remaining := _known(system, removable):
+            _remove(system, "purge", remaining)
 
 
 def _remove(system: System, verb: str, packages: Iterable[str]) -> None:
@@ -130,10 +132,13 @@ def _purged(system: System, packages: Iterable[str]) -> frozenset[str]:
     return removed(_fail_unless(outcome, "packages cannot be removed").output)
 
 
-def _is_installed(system: System, package: str) -> bool:
-    """True while dpkg knows anything of it, configuration files included."""
-    outcome = system.run(("dpkg-query", "--show", "--showformat=${db:Status-Status}", package))
-    return outcome.code == 0 and outcome.output not in ("", "not-installed")
+def _known(system: System, packages: Iterable[str]) -> frozenset[str]:
+    """Those of which dpkg has anything, configuration files included."""
+    form = "--showformat=${binary:Package} ${db:Status-Status}\\n"
+    # Its exit code is 1 when it does not know one of them.
+    lines = system.run(("dpkg-query", "--show", form, *sorted(packages))).output.splitlines()
+    states = (line.rpartition(" ") for line in lines)
+    return frozenset(name.partition(":")[0] for name, _, state in states if state != "not-installed")
 
 
 def _apt(system: System, command: Sequence[str], what: str) -> Outcome:

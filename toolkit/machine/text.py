@@ -15,7 +15,11 @@ def announcement(steps: Sequence[Step], disks: Iterable[Disk]) -> str:
     download = sum(step.download for step in steps)
     disk = sum(step.disk for step in steps)
     free = min((disk.free for disk in disks), default=0)
-    total = f"  about {download // MIB} MB to fetch, {disk // MIB} MB of disk ({free // MIB} MB are free)"
+    total = (
+        f"  about {download // MIB} MB to fetch, {disk // MIB} MB of disk ({free // MIB} MB are free)"
+        if disk
+        else "  nothing to fetch"
+    )
     return "\n".join(
         (
             "Set-up is about to change this machine (SETUP=no prints the lines instead):",

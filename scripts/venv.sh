@@ -62,7 +62,7 @@ install_python() {
     install="apt-get install -q -y --no-install-recommends --no-remove"
     install="$install -o DPkg::Lock::Timeout=300 -o APT::Keep-Downloaded-Packages=false"
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-    $install --simulate python3-venv >/dev/null 2>&1 || apt-get update -q >/dev/null ||
+    $install --simulate python3-venv >/dev/null 2>&1 || apt-get update -q -o APT::Update::Error-Mode=any >/dev/null ||
         die "venv.sh: apt-get update failed: check the mirror, the network and the proxy of this machine."
     added=$($install --simulate python3-venv | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')
     echo "venv.sh: $what; installing$(printf ' %s' "$added" | tr '\n' ' ') (make uninstall takes them back)" >&2

@@ -84,6 +84,11 @@ def test_buildx_before_the_needed_version_fails() -> None:
     ).is_met
 
 
+def test_a_user_without_the_group_is_told_to_join_it() -> None:
+    forbidden = replace(complete(bare_facts()), engine=None, is_engine_forbidden=True)
+    assert row(forbidden, "engine").remedy.startswith("sudo usermod -aG docker")
+
+
 def test_ecr_is_told_its_own_way_to_log_in() -> None:
     remedy = row(replace(complete(bare_facts()), registry=FAR), "credentials").remedy
     assert remedy.startswith("aws ecr get-login-password --region us-west-2 | docker login --username AWS")

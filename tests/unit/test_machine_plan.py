@@ -66,6 +66,11 @@ def test_no_engine_is_started_when_another_one_was_asked_for() -> None:
     assert "docker.io" not in packages(far)
 
 
+def test_an_engine_for_other_users_is_not_installed_again() -> None:
+    forbidden = replace(complete(bare_facts()), engine=None, is_engine_forbidden=True)
+    assert names(forbidden) == []
+
+
 def test_a_registry_elsewhere_is_not_started() -> None:
     far = Registry(address="registry.example", answer=RegistryAnswer.NOTHING)
     assert "registry" not in names(replace(bare_facts(), registry=far))

@@ -69,6 +69,7 @@ def observe(environment: Mapping[str, str], *, registry: str, project: Path) -> 
         endpoint=endpoint,
         engine=engine,
         engine_trouble=trouble,
+        is_engine_forbidden=_is_forbidden(endpoint),
         engine_settings=_read(Path(places.ENGINE_SETTINGS)),
         client=shutil.which("docker", path=environment.get("PATH")),
         buildx=_buildx(configuration, settings),
@@ -183,6 +184,12 @@ def _ask_engine(endpoint: str) -> tuple[Engine | None, str]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         return None, str(error) or type(error).__name__
     return parse_engine(info), ""
+
+
+def _is_forbidden(endpoint: str) -> bool:
+    """Whether the engine's socket is there and this user may not use it."""
+    path = endpoint.removeprefix("unix://")
+    return endpoint.startswith("unix://") and os.path.exists(path) and not os.access(path, os.W_OK)
 
 
 def _buildx(configuration: Path, settings: Mapping[str, Any]) -> Buildx | None:

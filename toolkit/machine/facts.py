@@ -123,9 +123,10 @@ class Facts:
     """One look at the machine.
 
     `programs` are the names of `toolkit.machine.distributions.PROGRAMS` that are there,
-    `engine_settings` is the text of /etc/docker/daemon.json, `builder` is only looked up when the
-    engine alone leaves a need open, `credential` says where one for the registry was found,
-    `has_binfmt` whether binfmt_misc is mounted, `apt_sources` what the machine installs from.
+    `is_engine_forbidden` says that there is an engine, for other users, `engine_settings` is the text of
+    /etc/docker/daemon.json, `builder` is only looked up when the engine alone leaves a need open,
+    `has_binfmt` says whether binfmt_misc is mounted, `credential` where one for the registry was found,
+    `apt_sources` what the machine installs from.
     """
 
     host: Host
@@ -133,6 +134,7 @@ class Facts:
     endpoint: str
     engine: Engine | None
     engine_trouble: str = ""
+    is_engine_forbidden: bool = False
     engine_settings: str | None = None
     client: str | None = None
     buildx: Buildx | None = None

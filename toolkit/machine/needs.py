@@ -64,8 +64,13 @@ def _engine(facts: Facts) -> Need:
         detail = f"{facts.engine.version} on {facts.engine.name}, {facts.endpoint}"
         return Need(name="engine", state=State.OK, detail=detail)
     detail = f"nothing answers at {facts.endpoint}: {facts.engine_trouble}"
-    remedy = SETUP if facts.is_default_endpoint else "Start that engine, or unset DOCKER_HOST."
-    return Need(name="engine", state=State.FAILED, detail=detail, remedy=remedy)
+    return Need(name="engine", state=State.FAILED, detail=detail, remedy=_engine_remedy(facts))
+
+
+def _engine_remedy(facts: Facts) -> str:
+    if facts.is_engine_forbidden:
+        return "sudo usermod -aG docker $USER  # then log in again"
+    return SETUP if facts.is_default_endpoint else "Start that engine, or unset DOCKER_HOST."
 
 
 def _client(facts: Facts) -> Need:
@@ -117,7 +122,7 @@ def _image_store(facts: Facts) -> Need:
                 detail="/etc/docker/daemon.json is there and does not ask for the containerd image store",
                 remedy='Add {"features": {"containerd-snapshotter": true}} to /etc/docker/daemon.json.',
             )
-        return Need(name=name, state=State.MISSING, detail="no engine answers", remedy=SETUP)
+        return Need(name=name, state=State.MISSING, detail="no engine answers", remedy=_engine_remedy(facts))
     return Need(
         name=name,
         state=State.FAILED,

@@ -28,8 +28,7 @@ ENGINE_NUKE = ENGINE_DATA[0] / "nuke-graph-directory.sh"
 USERS = PurePosixPath("/etc/passwd")
 GROUPS = PurePosixPath("/etc/group")
 
-REGISTRY_SETTINGS = STATE / "registry.yml"
-REGISTRY_DATA = STATE / "registry"
+REGISTRIES = STATE  # registry-PORT and registry-PORT.yml for each that was asked for
 
 FORWARDING = PurePosixPath("/proc/sys/net/ipv4/ip_forward")
 INTERFACES = PurePosixPath("/sys/class/net")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from toolkit.machine import places
 from toolkit.machine.distributions import Program, lookup_distribution, programs_named
@@ -72,7 +73,7 @@ def wanted_programs(facts: Facts) -> tuple[Program, ...]:
 
 
 def _wants_engine(facts: Facts) -> bool:
-    return facts.engine is None and facts.is_default_endpoint
+    return facts.engine is None and facts.is_default_endpoint and not facts.is_engine_forbidden
 
 
 def _wants_registry(facts: Facts) -> bool:
@@ -172,22 +173,24 @@ def _registry(facts: Facts) -> Iterable[Step]:
     if not _wants_registry(facts):
         return
     port = facts.registry.port or 80
+    data = places.REGISTRIES / f"registry-{port}"
+    settings = data.with_suffix(".yml")
     start = StartProcess(
         name="registry",
-        command=("/usr/bin/docker-registry", "serve", str(places.REGISTRY_SETTINGS)),
-        log=places.LOGS / "registry.log",
+        command=("/usr/bin/docker-registry", "serve", str(settings)),
+        log=places.LOGS / f"registry-{port}.log",
         address=f"http://127.0.0.1:{port}",
-        makes=(places.REGISTRY_DATA,),
+        makes=(data,),
     )
     yield Step(
         name="registry",
-        changes=f"starts a registry on 127.0.0.1:{port}, data in {places.REGISTRY_DATA}",
+        changes=f"starts a registry on 127.0.0.1:{port}, data in {data}",
         answers=frozenset({"registry"}),
-        effects=(WriteFile(path=places.REGISTRY_SETTINGS, text=registry_settings(port)), start),
+        effects=(WriteFile(path=settings, text=registry_settings(port, data)), start),
     )
 
 
-def registry_settings(port: int) -> str:
+def registry_settings(port: int, data: PurePosixPath) -> str:
     """Local, deletable, quiet. https://distribution.github.io/distribution/about/configuration/"""
     return f"""\
 version: 0.1
@@ -197,7 +200,7 @@ log:
     disabled: true
 storage:
   filesystem:
-    rootdirectory: {places.REGISTRY_DATA}
+    rootdirectory: {data}
   delete:
     enabled: true
 http:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from toolkit.machine.facts import Disk, Facts, RegistryAnswer
-from toolkit.machine.needs import Need
+from toolkit.machine.needs import SETUP, Need
 from toolkit.machine.steps import Step
 
 MIB = 1024 * 1024
@@ -38,24 +38,24 @@ def by_hand(facts: Facts, open_needs: Sequence[Need], steps: Sequence[Step]) -> 
     """What is missing and the lines that bring it; nothing was changed."""
     missing = [f"  {need.name}: {need.detail}" for need in open_needs]
     intro = ["this machine lacks what a release needs, and nothing was changed:", *missing]
-    lines = [line for step in steps for line in (f"# {step.name}: {step.changes}", *step.lines)]
-    return "\n".join([*intro, "Run these lines as root:", *(lines or _elsewhere(facts, open_needs))])
+    typed = [line for step in steps for line in (f"# {step.name}: {step.changes}", *step.lines)]
+    answered = {name for step in steps for name in step.answers}
+    rest = [need for need in open_needs if need.name not in answered]
+    lines = [*typed, *(_elsewhere(facts, rest) if rest else ())]
+    return "\n".join([*intro, "Run these lines as root:", *lines])
 
 
-def _elsewhere(facts: Facts, open_needs: Sequence[Need]) -> list[str]:
-    """For systems whose packages are not in the table: Docker's own ways, none of them tried here."""
+def _elsewhere(facts: Facts, open_needs: Sequence[Need]) -> Iterable[str]:
+    """Where no step helps: the needs' own remedies, and Docker's ways for systems not in the table."""
     names = {need.name for need in open_needs}
-    lines = []
-    if "engine" in names:
-        lines.append("# install Docker Engine with Buildx: https://docs.docker.com/engine/install/")
+    if "engine" in names and not facts.is_engine_forbidden:
+        yield "# install Docker Engine with Buildx: https://docs.docker.com/engine/install/"
     if any(name.startswith("platform ") for name in names):
-        lines.append("docker run --privileged --rm tonistiigi/binfmt --install all")
+        yield "docker run --privileged --rm tonistiigi/binfmt --install all"
     if "registry" in names and facts.registry.answer is RegistryAnswer.NOTHING:
-        lines.append(
-            f"docker run -d --name registry -p 127.0.0.1:{facts.registry.port or 5000}:5000 registry:2"
-        )
-    lines += [need.remedy for need in open_needs if need.remedy != "make setup"]
-    return lines
+        port = facts.registry.port or 80
+        yield f"docker run -d --name registry -p 127.0.0.1:{port}:5000 registry:2"
+    yield from dict.fromkeys(need.remedy for need in open_needs if need.remedy != SETUP)
 
 
 def table(rows: Sequence[Need]) -> str:

@@ -80,8 +80,10 @@ def decode(body: bytes, media_type: str) -> Payload:
         )
     try:
         payload = decoder(body)
-    # A header can announce more than there is memory, and brackets can nest deeper than the stack.
-    except (ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+    # The parsers see nothing but the client's bytes, and not all of what they raise is a ValueError: brackets
+    # nest deeper than the stack, an NPY header announces more than there is memory or is no Python literal
+    # (tokenize.TokenError).
+    except Exception as error:
         raise BadBody(f"The body is not {media_type}: {error}", content_type=media_type) from error
     if payload.array.dtype.kind not in _NUMBERS:
         raise BadBody(f"The body holds {payload.array.dtype.name}, not numbers.", content_type=media_type)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from toolkit.catalog.model import Base
+from toolkit.catalog.model import Base, Recipe
 from toolkit.errors import LockInvalid
 from toolkit.oci import Architecture, Digest
 
@@ -127,7 +127,7 @@ class BaseMaker(Protocol):
         *,
         locked: Mapping[Architecture, Packages] | None = None,
     ) -> BuiltBase:
-        """The base's layout, made unless it is already there.
+        """The base's layout, made unless it is already there; without `locked`, of today's versions.
 
         When the mirror no longer has what is `locked`, the base is made of today's versions and the
         result's `drift` says so. Raises NeedNotMet when no mirror can give the packages.
@@ -174,6 +174,18 @@ def package_list_digest(packages: Iterable[LockedPackage]) -> Digest:
     return Digest.of("\n".join([f"recipe {RECIPE_VERSION}", *lines, ""]).encode())
 
 
+def check_lock(name: str, recipe: Recipe, locks: Mapping[Architecture, Packages]) -> None:
+    """Raise LockInvalid when the recipe of base `name` asks for a package that its lock lacks."""
+    for architecture, packages in locks.items():
+        missing = sorted(set(recipe.packages) - {package.name for package in packages})
+        if packages and missing:
+            raise LockInvalid(
+                f"images.lock does not fit base {name}: "
+                f"{', '.join(missing)} is not locked for {architecture}",
+                remedy="Lock it again: toolkit lock --upgrade",
+            )
+
+
 def compare(
     architecture: Architecture, locked: Iterable[LockedPackage], actual: Iterable[LockedPackage]
 ) -> tuple[Drift, ...]:
@@ -181,13 +193,16 @@ def compare(
     old = {package.name: package for package in locked}
     new = {package.name: package for package in actual}
     return tuple(
-        Drift(architecture=architecture, name=name, locked=_told(old.get(name)), actual=_told(new.get(name)))
-        if _told(old.get(name)) != _told(new.get(name))
-        else Drift(architecture=architecture, name=name, locked=str(old[name]), actual=str(new[name]))
+        _drift(architecture, name, old.get(name), new.get(name))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     )
 
 
-def _told(package: LockedPackage | None) -> str:
-    return package.version if package else ""
+def _drift(
+    architecture: Architecture, name: str, old: LockedPackage | None, new: LockedPackage | None
+) -> Drift:
+    versions = (old.version if old else "", new.version if new else "")
+    if old and new and old.version == new.version:
+        versions = (f"{old.version} sha256:{old.sha256}", f"{new.version} sha256:{new.sha256}")
+    return Drift(architecture=architecture, name=name, locked=versions[0], actual=versions[1])

@@ -78,8 +78,7 @@ class Archive:
             files = {package.name: self._file(package) for package in packages}
             missing = [package for package in packages if not _holds(files[package.name], package.sha256)]
             if not missing:
-                remarks = tuple(_told(name, version, packages) for name, version in sorted(gone.items()))
-                return Fetched(packages=packages, files=files, remarks=remarks)
+                return Fetched(packages=packages, files=files, remarks=_remarks(gone, packages))
             done = self._install(names, architecture, "--download-only")
             absent = [package for package in missing if not _holds(files[package.name], package.sha256)]
             # A mirror may list what it no longer has (seen: bullseye-security after its support ended).
@@ -211,9 +210,11 @@ def _pin(name: str, version: str, priority: int) -> str:
     return f"Package: {name}\nPin: version {version}\nPin-Priority: {priority}\n"
 
 
-def _told(name: str, version: str, packages: Packages) -> str:
-    instead = next((package.version for package in packages if package.name == name), "none")
-    return f"the mirror lists {name} {version} but does not have it: {instead} is used"
+def _remarks(gone: Mapping[str, str], packages: Packages) -> tuple[str, ...]:
+    """One line for all the versions that the mirror lists but does not have."""
+    versions = {package.name: package.version for package in packages}
+    lines = [f"{name} {versions.get(name, '(none)')} for {gone[name]}" for name in sorted(gone)]
+    return (f"the mirror lists newer packages that it does not have: {', '.join(lines)}",) if lines else ()
 
 
 def _holds(file: Path, sha256: str) -> bool:

@@ -10,8 +10,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from toolkit.bases import (
     LockedPackage,
     Mirrors,
     Packages,
+    check_lock,
     compare,
 )
 from toolkit.catalog.model import Base, Recipe
@@ -33,6 +36,8 @@ from toolkit.oci import Architecture, Descriptor, Digest, MediaType, make_index,
 from toolkit.rootfs.deb import read_deb
 from toolkit.rootfs.image import created, image_config, make_tree
 from toolkit.rootfs.tree import write_layer
+
+_Locks = Mapping[Architecture, Packages]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,57 +55,29 @@ class Bootstrapper:
         *,
         locked: Mapping[Architecture, Packages] | None = None,
     ) -> BuiltBase:
-        """See `BaseMaker`. A base that is there costs the reading of one small file."""
-        recipe = base.origin
-        if not isinstance(recipe, Recipe):
-            raise UsageError(
-                f"base {base.name} is the image {recipe} of a registry: there is nothing to make"
-            )
-        platforms = tuple(sorted(set(architectures)))
-        locks = {architecture: (locked or {}).get(architecture, ()) for architecture in platforms}
-        home = self.bases / f"{base.name}-{_key(recipe, locks)}"
-        if (found := _lookup_built(home)) is not None:
+        """See `BaseMaker`. A locked base that is there costs the reading of one small file."""
+        if (found := lookup_base(self.bases, base, architectures, locked=locked)) is not None:
             return found
-        with _only_process(self.cache):
-            # Another process may have made it while this one waited.
-            return _lookup_built(home) or self._make(base.name, recipe, locks, home)
-
-    def _make(
-        self, name: str, recipe: Recipe, locks: Mapping[Architecture, Packages], home: Path
-    ) -> BuiltBase:
-        fetched = self._fetch(recipe, locks)
-        drift = tuple(
-            line
-            for architecture, packages in locks.items()
-            if packages
-            for line in compare(architecture, packages, fetched[architecture].packages)
-        )
-        home.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=home.parent, prefix=f".{home.name}-"))
-        try:
-            layout = work / "layout"
-            built = {
-                architecture: _write_platform(layout, recipe.suite, architecture, packages)
-                for architecture, packages in fetched.items()
+        recipe = _recipe(base)
+        locks = _locks(architectures, locked)
+        check_lock(base.name, recipe, locks)
+        with _only_process(self.bases), _only_process(self.cache):
+            fetched = self._fetch(recipe, locks)
+            drift = tuple(
+                line
+                for architecture, packages in locks.items()
+                if packages
+                for line in compare(architecture, packages, fetched[architecture].packages)
+            )
+            # Without a lock today's packages name the base, and the lock made of them finds it.
+            named = {
+                architecture: locks[architecture] or fetched[architecture].packages for architecture in locks
             }
-            index = _write_index(
-                layout, {architecture: manifest for architecture, (manifest, _) in built.items()}
-            )
-            result = BuiltBase(
-                name=name,
-                layout=home / "layout",
-                index=index,
-                platforms={architecture: platform for architecture, (_, platform) in built.items()},
-                drift=drift,
-            )
-            (work / _BUILT).write_text(json.dumps(_to_json(result)))
-            work.chmod(0o755)
-            work.rename(home)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        return result
+            home = _home(self.bases, base.name, recipe, named)
+            # Another process may have made it while this one waited.
+            return _lookup_built(home) or _make(base.name, recipe.suite, fetched, drift, home)
 
-    def _fetch(self, recipe: Recipe, locks: Mapping[Architecture, Packages]) -> dict[Architecture, Fetched]:
+    def _fetch(self, recipe: Recipe, locks: _Locks) -> dict[Architecture, Fetched]:
         archive = Archive(suite=recipe.suite, mirrors=self.mirrors, directory=self.cache)
         fetched = {architecture: archive.lookup_fetched(packages) for architecture, packages in locks.items()}
         if not all(fetched.values()):
@@ -114,11 +91,35 @@ class Bootstrapper:
 
 _: type[BaseMaker] = Bootstrapper
 
-_BUILT = "base.json"
+
+def lookup_base(
+    bases: Path,
+    base: Base,
+    architectures: tuple[Architecture, ...],
+    *,
+    locked: Mapping[Architecture, Packages] | None,
+) -> BuiltBase | None:
+    """The base made of `locked` for these architectures if it is in the directory `bases`."""
+    locks = _locks(architectures, locked)
+    if not all(locks.values()):
+        return None
+    return _lookup_built(_home(bases, base.name, _recipe(base), locks))
 
 
-def _key(recipe: Recipe, locks: Mapping[Architecture, Packages]) -> str:
-    """Names what was asked for; a base without a lock is made once and then kept."""
+def _recipe(base: Base) -> Recipe:
+    if not isinstance(base.origin, Recipe):
+        raise UsageError(
+            f"base {base.name} is the image {base.origin} of a registry: there is nothing to make"
+        )
+    return base.origin
+
+
+def _locks(architectures: Sequence[Architecture], locked: Mapping[Architecture, Packages] | None) -> _Locks:
+    return {architecture: (locked or {}).get(architecture, ()) for architecture in sorted(set(architectures))}
+
+
+def _home(bases: Path, name: str, recipe: Recipe, locks: _Locks) -> Path:
+    """Where a base is kept: named by all that was asked for."""
     asked = {
         "recipe": RECIPE_VERSION,
         "suite": recipe.suite,
@@ -127,7 +128,44 @@ def _key(recipe: Recipe, locks: Mapping[Architecture, Packages]) -> str:
             architecture: [str(package) for package in packages] for architecture, packages in locks.items()
         },
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    return bases / f"{name}-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def _make(
+    name: str, suite: str, fetched: Mapping[Architecture, Fetched], drift: tuple[Drift, ...], home: Path
+) -> BuiltBase:
+    """Write the layout beside `home` and rename it there: it is complete or it is not there."""
+    prefix = f".{home.name}-"
+    for abandoned in home.parent.glob(f"{prefix}*"):
+        shutil.rmtree(abandoned)
+    work = Path(tempfile.mkdtemp(dir=home.parent, prefix=prefix))
+    try:
+        layout = work / "layout"
+        (layout / _BLOBS).mkdir(parents=True)
+        # Decompression leaves Python's lock alone, so threads do it side by side.
+        with ThreadPoolExecutor() as pool:
+            written = pool.map(partial(_write_platform, layout, suite), fetched, fetched.values())
+            built = dict(zip(fetched, written, strict=True))
+        index = _write_index(
+            layout, {architecture: manifest for architecture, (manifest, _) in built.items()}
+        )
+        result = BuiltBase(
+            name=name,
+            layout=home / "layout",
+            index=index,
+            platforms={architecture: platform for architecture, (_, platform) in built.items()},
+            drift=drift,
+        )
+        (work / _BUILT).write_text(json.dumps(_to_json(result)))
+        work.chmod(0o755)
+        work.rename(home)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return result
+
+
+_BUILT = "base.json"
+_BLOBS = "blobs/sha256"
 
 
 def _write_platform(
@@ -138,8 +176,7 @@ def _write_platform(
         for package in fetched.packages
     ]
     base = make_tree(debs, suite=suite, architecture=architecture)
-    blobs = layout / "blobs" / "sha256"
-    blobs.mkdir(parents=True, exist_ok=True)
+    blobs = layout / _BLOBS
     # Uncompressed, so that no version of a compressor decides the digest.
     with (blobs / f".{architecture}").open("w+b") as stream:
         write_layer(base.tree, stream)
@@ -179,7 +216,7 @@ def _write_index(layout: Path, manifests: Mapping[Architecture, Descriptor]) -> 
 
 def _write_blob(layout: Path, content: bytes, media_type: MediaType) -> Descriptor:
     descriptor = Descriptor.of(content, media_type)
-    (layout / "blobs" / "sha256" / descriptor.digest.hex).write_bytes(content)
+    (layout / _BLOBS / descriptor.digest.hex).write_bytes(content)
     return descriptor
 
 
@@ -214,11 +251,11 @@ def _lookup_built(home: Path) -> BuiltBase | None:
             )
             for architecture, row in data["platforms"].items()
         },
-        drift=tuple(_drift(row) for row in data["drift"]),
+        drift=tuple(_parse_drift(row) for row in data["drift"]),
     )
 
 
-def _drift(row: Sequence[str]) -> Drift:
+def _parse_drift(row: Sequence[str]) -> Drift:
     architecture, name, locked, actual = row
     return Drift(architecture=Architecture(architecture), name=name, locked=locked, actual=actual)
 

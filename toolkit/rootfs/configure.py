@@ -40,7 +40,7 @@ class Script:
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
-    diversions: tuple[str, ...] = ()
+    diversions: Mapping[str, str] = field(default_factory=dict)
     done: str = ""
 
 
@@ -85,7 +85,7 @@ def _script(row: Mapping[str, Any]) -> Script:
         lines={path: tuple(lines) for path, lines in row.get("lines", {}).items()},
         links=row.get("links", {}),
         alternatives=alternatives,
-        diversions=tuple(row.get("diversions", ())),
+        diversions=row.get("diversions", {}),
         done=row.get("done", ""),
     )
 
@@ -103,15 +103,14 @@ _MAKERS: Mapping[str, Callable[[Tree, Architecture], None]] = {
 def configure(tree: Tree, debs: Iterable[Deb], architecture: Architecture) -> None:
     """Make of the unpacked `debs` in `tree` what their scripts would have made."""
     scripts = load_practice().scripts
-    names = [deb.name for deb in debs]
-    rows = [scripts[name] for name in names if name in scripts]
-    for script in rows:
+    rows = {deb.name: (deb, scripts.get(deb.name, Script())) for deb in debs}
+    for _, script in rows.values():
         for path, source in script.copies.items():
             _copy(tree, path, source)
-    for script in rows:
-        _apply(tree, script)
+    for deb, script in rows.values():
+        _apply(tree, deb, script)
     for name, make in _MAKERS.items():
-        if name in names:
+        if name in rows:
             make(tree, architecture)
 
 
@@ -126,7 +125,7 @@ def _copy(tree: Tree, path: str, source: str) -> None:
         tree.file(path, content)
 
 
-def _apply(tree: Tree, script: Script) -> None:
+def _apply(tree: Tree, deb: Deb, script: Script) -> None:
     for entry in script.directories:
         mode, uid, gid, path = _owned(entry)
         tree.directory(path, mode=mode, uid=uid, gid=gid)
@@ -141,11 +140,15 @@ def _apply(tree: Tree, script: Script) -> None:
     for path, target in script.links.items():
         tree.link(path, target)
     for alternative in script.alternatives:
-        _choose(tree, alternative)
-    if script.diversions:
-        before = tree.lookup_content("/var/lib/dpkg/diversions") or b""
-        text = "".join(f"{part}\n" for diversion in script.diversions for part in diversion.split())
-        tree.file("/var/lib/dpkg/diversions", before + text.encode())
+        if tree.lookup(alternative.target):
+            _choose(tree, alternative)
+    for path, away in script.diversions.items():
+        if path in deb.nodes:
+            before = tree.lookup_content(_DIVERSIONS) or b""
+            tree.file(_DIVERSIONS, before + f"{path}\n{away}\n{deb.name}\n".encode())
+
+
+_DIVERSIONS = "/var/lib/dpkg/diversions"
 
 
 def _owned(entry: str) -> tuple[int, int, int, str]:

@@ -48,7 +48,7 @@ def write_pam(tree: Tree) -> None:
         chosen = [
             profile
             for profile in enabled
-            if stack.name == "session" or profile.get("Session-Interactive-Only", "no") == "no"
+            if stack.name != "session-noninteractive" or profile.get("Session-Interactive-Only", "no") == "no"
         ]
         template = (tree.lookup_content(f"{_TEMPLATES}/common-{stack.name}") or b"").decode()
         primary = _lines(stack, chosen, "Primary") or [f"{stack.word}\t[default=1]\t\t\tpam_permit.so"]

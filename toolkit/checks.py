@@ -119,13 +119,13 @@ def _allowance(path: str, machine: str, allowed: Sequence[ForeignElf]) -> Foreig
 def _elf_sentence(total: int, wrong: Counter[str], architecture: str) -> str:
     if not total:
         return "no ELF file"
-    noun = "ELF file is" if total == 1 else "ELF files are"
     if not wrong:
-        return f"{total} of {total} {noun} {architecture}"
+        return f"{total} of {total} ELF files {'is' if total == 1 else 'are'} {architecture}"
     machines = " and ".join(
         machine if len(wrong) == 1 else f"{count} {machine}" for machine, count in wrong.most_common()
     )
-    return f"{wrong.total()} of {total} {noun} {machines}"
+    count = wrong.total()
+    return f"{count} of {total} ELF files {'is' if count == 1 else 'are'} {machines}"
 
 
 def check_layers(scans: Sequence[LayerScan], diff_ids: Sequence[Digest]) -> Check:

@@ -6,6 +6,7 @@ from posixpath import basename, join
 
 from toolkit.checks import Check, printable
 from toolkit.contracts import Contract
+from toolkit.elf import MALFORMED
 from toolkit.filesystem import FileSystem, Found
 from toolkit.layers import Entry
 from toolkit.oci import ImageConfig
@@ -52,14 +53,13 @@ class _Shell:
             found, entry = self.find(program)
             executed.append(found.path)
             if not entry.interpreter:
-                if entry.elf != self.architecture:
-                    what = (
-                        f"a program for {entry.elf}"
-                        if entry.elf
-                        else "neither an ELF program nor a #! script"
-                    )
-                    raise _NotRunnable(f"{found.path} is {what}")
-                return executed
+                if entry.elf == self.architecture:
+                    return executed
+                what = {
+                    "": "neither an ELF program nor a #! script",
+                    MALFORMED: "an ELF file with a broken header",
+                }.get(entry.elf, f"a program for {entry.elf}")
+                raise _NotRunnable(f"{found.path} is {what}")
             interpreter, *arguments = entry.interpreter.split()
             # `#!/usr/bin/env NAME`: the kernel needs env, env needs NAME.
             if basename(interpreter) == "env" and arguments:

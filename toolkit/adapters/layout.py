@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
@@ -224,7 +224,8 @@ class LayoutWriter:
             partial.write_bytes(content)
             partial.replace(target)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
             raise NeedNotMet(
                 f"{target} cannot be written: {error.strerror}", remedy=f"See: df -h {self._root}"
             ) from error

@@ -138,7 +138,7 @@ def check_layers(scans: Sequence[LayerScan], diff_ids: Sequence[Digest]) -> Chec
         for number, (scan, diff_id) in enumerate(zip(scans, diff_ids, strict=True), start=1)
         if scan.diff_id != diff_id
     ]
-    detail = "; ".join(wrong) or f"{len(scans)} layers, each with the diff_id of the config"
+    detail = "; ".join(wrong) or f"layers with the diff_id of the config: {len(scans)} of {len(scans)}"
     return Check(name="layers", ok=not wrong, detail=detail)
 
 
@@ -180,8 +180,10 @@ def check_index(*, attestations: int, wanted_whole: bool, contract: Contract) ->
     """Does the consumer take what the index adds to its images?"""
     problems = []
     if attestations and not contract.takes_attestations:
-        problems.append(f"{attestations} attestations stand beside the images: build with provenance=false")
+        problems.append(f"attestations stand beside the images ({attestations}): build with provenance=false")
     if wanted_whole and not contract.takes_index:
         problems.append("it is handed the list: hand it one platform's image by digest")
     detail = f"{contract.consumer} refuses this ({contract.source}): " + "; ".join(problems)
-    return Check(name="index", ok=not problems, detail=detail if problems else f"{attestations} attestations")
+    return Check(
+        name="index", ok=not problems, detail=detail if problems else f"attestations: {attestations}"
+    )

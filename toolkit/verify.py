@@ -26,7 +26,7 @@ from toolkit.errors import VerificationFailed
 from toolkit.filesystem import FileSystem
 from toolkit.installed import Package
 from toolkit.layers import LayerScan, scan_layer
-from toolkit.oci import MANIFEST_TYPES, Descriptor, Digest, ImageConfig, Index, Manifest, Platform
+from toolkit.oci import Descriptor, Digest, ImageConfig, Index, Manifest, MediaType, Platform
 from toolkit.programs import check_entrypoint
 
 # Configs are held in memory; containerd refuses larger ones too.
@@ -34,6 +34,7 @@ _CONFIG_LIMIT = 8 << 20
 
 # An index within an index is rare, a loop of them impossible but for a broken source.
 _MAX_DEPTH = 4
+_INDEX_TYPES = tuple(kind for kind in MediaType if kind.is_index)
 
 
 class ImageSource(Protocol):
@@ -284,7 +285,7 @@ def _images_of(source: ImageSource, index: Index, depth: int = 0) -> list[Descri
     """The image manifests that `index` lists, itself or through an index it lists."""
     images: list[Descriptor] = []
     for child in index.images:
-        if child.media_type not in MANIFEST_TYPES[::2] or depth == _MAX_DEPTH:
+        if child.media_type not in _INDEX_TYPES or depth == _MAX_DEPTH:
             images.append(child)
             continue
         below = source.get_manifest(child.digest)

@@ -83,7 +83,7 @@ def test_an_unknown_layer_type_is_refused_for_eks(tmp_path: Path) -> None:
 def test_attestations_beside_the_image_are_refused_for_sagemaker_alone(tmp_path: Path) -> None:
     layout = listed(tmp_path, {ARM64: FakeImage(layers=[layer(SERVE)], entrypoint=["serve"])}, attestations=1)
     sentence = failed(verify(layout, platform=ARM64))["index"]
-    assert "1 attestations stand beside the images: build with provenance=false" in sentence
+    assert "attestations stand beside the images (1): build with provenance=false" in sentence
     assert verify(layout, EKS).ok
     assert verify(layout, GENERIC).ok
 

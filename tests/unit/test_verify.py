@@ -252,7 +252,7 @@ def test_every_image_of_an_index_is_verified_and_attestations_are_none(tmp_path:
     verifications = verify_reference(layout, "")
     assert [each.platform for each in verifications] == [AMD64, ARM64]
     assert all(each.ok for each in verifications)
-    assert detail(verifications[0], "index") == "2 attestations"
+    assert detail(verifications[0], "index") == "attestations: 2"
 
 
 def test_an_index_that_says_arm64_over_a_config_that_says_amd64_is_a_lie(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import tomli
 
@@ -17,6 +18,7 @@ from toolkit.oci import Architecture, Digest
 from toolkit.units import BuildUnit
 
 VERSION = 1
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +108,8 @@ def parse_lock(text: str) -> Lock:
         bases = {
             name: {
                 Architecture(architecture): LockedBase(
-                    digest=Digest(entry["digest"]),
-                    packages=tuple(LockedPackage.parse(line) for line in entry.get("packages", ())),
+                    digest=Digest(_text(entry["digest"])),
+                    packages=tuple(LockedPackage.parse(line) for line in _texts(entry, "packages")),
                 )
                 for architecture, entry in architectures.items()
             }
@@ -115,19 +117,39 @@ def parse_lock(text: str) -> Lock:
         }
         units = {
             name: LockedUnit(
-                inputs=entry["inputs"],
-                created=entry["created"],
-                requirements=tuple(entry.get("requirements", ())),
-                unlocked=entry.get("unlocked", ""),
+                inputs=_text(entry["inputs"]),
+                created=_time(entry["created"]),
+                requirements=_texts(entry, "requirements"),
+                unlocked=_text(entry.get("unlocked", "")),
             )
             for name, entry in data.get("units", {}).items()
         }
-    except (tomli.TOMLDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise LockInvalid(
-            f"images.lock cannot be read: {error}",
+            f"images.lock cannot be read: {what}",
             remedy="Restore it from version control, or write it anew: toolkit lock '*'",
         ) from error
     return Lock(bases=bases, units=units)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _texts(entry: Mapping[str, object], key: str) -> tuple[str, ...]:
+    values = entry.get(key, [])
+    if not isinstance(values, list):
+        raise TypeError(f"{key} is not an array")
+    return tuple(_text(value) for value in values)
+
+
+def _time(value: object) -> str:
+    """A build takes it as SOURCE_DATE_EPOCH."""
+    datetime.strptime(_text(value), _TIME)
+    return _text(value)
 
 
 def format_lock(lock: Lock) -> str:
@@ -135,18 +157,23 @@ def format_lock(lock: Lock) -> str:
     lines = ["# Written by `toolkit lock`. Review and commit it like any lock file.", f"version = {VERSION}"]
     for name, architectures in sorted(lock.bases.items()):
         for architecture, base in sorted(architectures.items()):
-            lines += ["", f"[bases.{json.dumps(name)}.{architecture}]", f"digest = {json.dumps(base.digest)}"]
+            lines += ["", f"[bases.{_quoted(name)}.{architecture}]", f"digest = {_quoted(base.digest)}"]
             if base.packages:
                 lines += _array("packages", [str(package) for package in base.packages])
     for identifier, unit in sorted(lock.units.items()):
-        lines += ["", f"[units.{json.dumps(identifier)}]"]
-        lines += [f"inputs = {json.dumps(unit.inputs)}", f"created = {json.dumps(unit.created)}"]
+        lines += ["", f"[units.{_quoted(identifier)}]"]
+        lines += [f"inputs = {_quoted(unit.inputs)}", f"created = {_quoted(unit.created)}"]
         if unit.unlocked:
-            lines.append(f"unlocked = {json.dumps(unit.unlocked, ensure_ascii=False)}")
+            lines.append(f"unlocked = {_quoted(unit.unlocked)}")
         else:
             lines += _array("requirements", unit.requirements)
     return "\n".join(lines) + "\n"
 
 
 def _array(key: str, values: Sequence[str]) -> list[str]:
-    return [f"{key} = [", *(f"  {json.dumps(value, ensure_ascii=False)}," for value in values), "]"]
+    return [f"{key} = [", *(f"  {_quoted(value)}," for value in values), "]"]
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's, but for the one character that only JSON allows as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

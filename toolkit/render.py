@@ -131,10 +131,20 @@ def media_family(consumer: Consumer) -> str:
     return "docker" if consumer is Consumer.SAGEMAKER else "oci"
 
 
+# What the expressions of a template can raise; RecursionError where one includes itself.
+_TEMPLATE_MISTAKES = (
+    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+
+
 def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str]) -> str:
     """The Dockerfile's text. Raises UsageError that names the template and line of a mistake."""
+    values = _values(unit)
     environment = jinja2.Environment(
-        loader=jinja2.DictLoader(dict(templates)),
+        # The name as file name: it is what a traceback says.
+        loader=jinja2.FunctionLoader(
+            lambda name: (templates[name], name, None) if name in templates else None
+        ),
         undefined=jinja2.StrictUndefined,
         autoescape=True,  # macros come back as Markup, so that _one_word sees values only
         finalize=_one_word,
@@ -144,18 +154,13 @@ def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str]) -> str:
     )
     name = unit.image.template
     try:
-        text = environment.get_template(name).render(
-            identifier=unit.identifier,
-            framework=unit.image.framework,
-            accelerator=unit.image.accelerator.value,
-            base=base_name(unit),
-            python=unit.base.python,
-            wheel_platform=wheel_platform(unit.architecture, unit.base.glibc),
-            port=PORT,
-        )
+        text = environment.get_template(name).render(values)
     except jinja2.TemplateNotFound as error:
+        user = (
+            f"images.toml:{unit.image.line}" if error.name == name else f"dockerfiles/{_place(error, name)}"
+        )
         raise UsageError(
-            f"images.toml:{unit.image.line}: template {str(error)!r} is not in dockerfiles/",
+            f"{user}: template {error.name!r} is not in dockerfiles/",
             remedy=f"There are: {', '.join(sorted(templates))}",
         ) from error
     except jinja2.TemplateSyntaxError as error:
@@ -163,12 +168,33 @@ def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str]) -> str:
             f"dockerfiles/{error.name or name}:{error.lineno}: {error.message}",
             remedy="Mend the template; nothing was built.",
         ) from error
-    except (jinja2.TemplateError, UnsafeValue, TypeError, ValueError, ArithmeticError, LookupError) as error:
+    except _TEMPLATE_MISTAKES as error:
         raise UsageError(
             f"dockerfiles/{_place(error, name)}: {error}",
             remedy=f"The template was rendered for {unit.identifier}; nothing was built.",
         ) from error
     return text
+
+
+def _values(unit: BuildUnit) -> dict[str, str | int]:
+    """What templates may use. Raises UsageError unless each is one plain word, whatever a template does
+    with it afterwards."""
+    words = {
+        "identifier": unit.identifier,
+        "framework": unit.image.framework,
+        "accelerator": unit.image.accelerator.value,
+        "base": base_name(unit),
+        "python": unit.base.python,
+        "wheel_platform": wheel_platform(unit.architecture, unit.base.glibc),
+    }
+    for name, word in words.items():
+        if not _SAFE.fullmatch(word):
+            raise UsageError(
+                f"images.toml:{unit.image.line}: {name} {word!r} is not one plain word; it cannot stand in a "
+                "Dockerfile",
+                remedy="Use letters, digits and . _ : / @ + = - alone.",
+            )
+    return {**words, "port": PORT}
 
 
 class UnsafeValue(ValueError):
@@ -188,11 +214,8 @@ def _place(error: BaseException, name: str) -> str:
     place = name
     trace = error.__traceback__
     while trace is not None:
-        if (
-            "__jinja_template__" in trace.tb_frame.f_globals
-            or trace.tb_frame.f_code.co_filename == "<template>"
-        ):
-            place = f"{trace.tb_frame.f_globals.get('name', name)}:{trace.tb_lineno}"
+        if "__jinja_exception__" in trace.tb_frame.f_globals:
+            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
 
@@ -252,12 +275,16 @@ def _short(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+_ON_BUILD_PLATFORM = re.compile(r"--platform=\$(?:BUILDPLATFORM\b|\{BUILDPLATFORM\})")
+
+
 def runs_on_target(dockerfile: str) -> bool:
     """Whether any stage of the target's platform has a RUN: only then can a build need emulation."""
     native = False
-    for line in dockerfile.splitlines():
-        if line.startswith("FROM "):
-            native = "--platform=$BUILDPLATFORM" in line
-        elif line.startswith("RUN ") and not native:
+    for line in re.sub(r"\\[ \t]*\n", " ", dockerfile).splitlines():
+        instruction = line.lstrip().partition(" ")[0].upper()
+        if instruction == "FROM":
+            native = bool(_ON_BUILD_PLATFORM.search(line))
+        elif instruction == "RUN" and not native:
             return True
     return False

@@ -82,17 +82,16 @@ def select(
 ) -> tuple[BuildUnit, ...]:
     """The units that any of `patterns` (identifiers, image ids, globs or names of groups) matches.
 
-    No pattern means the group `default`. Raises NothingSelected, with the nearest identifier, when
-    one of the patterns matches nothing: a typo must not shrink a release silently.
+    No pattern means the group `default`. Raises NothingSelected, with the nearest name, when one of
+    the patterns matches nothing: a typo must not shrink a release silently.
     """
     wanted = [glob for pattern in patterns or ("default",) for glob in groups.get(pattern, (pattern,))]
     chosen: set[str] = set()
     for glob in wanted:
         found = {unit.identifier for unit in units if matches(unit, glob)}
         if not found:
-            raise NothingSelected(
-                f"no build unit matches {glob!r}", remedy=_nearest(glob, units) or "See `toolkit plan`."
-            )
+            names = [*groups, *(name for unit in units for name in (unit.image_id, unit.identifier))]
+            raise NothingSelected(f"no build unit matches {glob!r}", remedy=_nearest(glob, names))
         chosen |= found
     return tuple(unit for unit in units if unit.identifier in chosen)
 
@@ -102,9 +101,9 @@ def matches(unit: BuildUnit, glob: str) -> bool:
     return fnmatch.fnmatchcase(unit.identifier, glob) or fnmatch.fnmatchcase(unit.image_id, glob)
 
 
-def _nearest(glob: str, units: Iterable[BuildUnit]) -> str:
-    near = difflib.get_close_matches(glob, [unit.identifier for unit in units], n=1, cutoff=0.4)
-    return f"Did you mean {near[0]!r}? `toolkit plan '*'` lists them all." if near else ""
+def _nearest(glob: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(glob, dict.fromkeys(names), n=1, cutoff=0.5)
+    return f"{f'Did you mean {near[0]!r}? ' if near else ''}`toolkit plan '*'` lists all units."
 
 
 def siblings(unit: BuildUnit, units: Iterable[BuildUnit]) -> tuple[BuildUnit, ...]:

@@ -1,0 +1,36 @@
+"""The rendered Dockerfiles of the default group, kept to be read in a review.
+
+`.venv/bin/python -m tests.golden.dockerfiles` writes them anew.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.projects import ROOT, TEMPLATES, catalog
+from toolkit.render import render_dockerfile
+from toolkit.units import expand, select
+
+DIRECTORY = Path(__file__).parent / "dockerfiles"
+WRITE = ".venv/bin/python -m tests.golden.dockerfiles"
+
+
+def rendered() -> Mapping[str, str]:
+    """The text by unit identifier, from images.toml and dockerfiles/ as they are now."""
+    real = catalog((ROOT / "images.toml").read_text())
+    chosen = select(expand(real), (), real.groups)
+    return {unit.identifier: render_dockerfile(unit, TEMPLATES) for unit in chosen}
+
+
+def kept() -> Mapping[str, str]:
+    return {path.stem: path.read_text() for path in sorted(DIRECTORY.glob("*.Dockerfile"))}
+
+
+def write() -> None:
+    for path in DIRECTORY.glob("*.Dockerfile"):
+        path.unlink()
+    for identifier, text in rendered().items():
+        (DIRECTORY / f"{identifier}.Dockerfile").write_text(text)
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,22 @@
+# Rendered by the toolkit from images.toml and dockerfiles/; change it there.
+# tensorflow-2.9.1-cpu-py39-debian11-sagemaker-arm64
+FROM --platform=$BUILDPLATFORM debian:bullseye AS packages
+RUN --mount=type=bind,from=uv,target=/opt/uv \
+    --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
+    --mount=type=cache,id=uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca-bundle \
+    --mount=type=secret,id=uv-config \
+    if [ -s /run/secrets/ca-bundle ]; then export SSL_CERT_FILE=/run/secrets/ca-bundle; fi; \
+    if [ -s /run/secrets/uv-config ]; then export UV_CONFIG_FILE=/run/secrets/uv-config; fi; \
+    /opt/uv/uv pip install --no-progress --link-mode copy --only-binary :all: --require-hashes --no-deps \
+      --python /usr/bin/python3 --python-version 3.9 --python-platform aarch64-manylinux_2_31 \
+      --target /opt/packages --requirement /tmp/requirements.txt
+
+FROM debian:bullseye
+COPY --from=packages /opt/packages /usr/local/lib/python3.9/dist-packages
+ENV LANG=C.UTF-8 PYTHONUNBUFFERED=1
+COPY serving /opt/serving/serving
+COPY --chmod=0755 serve /usr/local/bin/serve
+ENV SERVING_FRAMEWORK=tensorflow
+EXPOSE 8080
+CMD ["serve"]

@@ -1,0 +1,187 @@
+"""images.lock: text ↔ values, and whether it fits the catalog."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.projects import ARM64, CATALOG, CREATED, digest, lock_of, locked_unit, rendered, unit, units
+from toolkit.bases import LockedPackage
+from toolkit.errors import ExitCode, LockInvalid
+from toolkit.lock import (
+    Lock,
+    LockedBase,
+    LockedUnit,
+    format_lock,
+    get_locked,
+    get_locked_base,
+    inputs_digest,
+    parse_lock,
+)
+from toolkit.oci import Architecture
+from toolkit.render import require_locked
+
+SERVING = ("starlette>=0.49",)
+LIBC = LockedPackage(name="libc6", version="2.31-13+deb11u11", architecture="arm64", sha256="a" * 64)
+LOCK = Lock(
+    bases={
+        "debian11": {
+            Architecture.ARM64: LockedBase(digest=digest(1), packages=(LIBC,)),
+            Architecture.AMD64: LockedBase(digest=digest(2)),
+        }
+    },
+    units={
+        "b-arm64": LockedUnit(
+            inputs="1" * 16, created="2026-11-21T08:15:00Z", requirements=("a==1 --hash=x",)
+        ),
+        "a-amd64": LockedUnit(
+            inputs="2" * 16, created="2026-11-21T08:15:00Z", unlocked='no "route" to\nhost – ü'
+        ),
+    },
+)
+ANY_TEXT = st.text(st.characters(codec="utf-8"))
+ANY_UNIT = st.builds(
+    LockedUnit, inputs=ANY_TEXT, created=st.just(CREATED), requirements=st.lists(ANY_TEXT).map(tuple)
+)
+ANY_REASON = st.builds(LockedUnit, inputs=ANY_TEXT, created=st.just(CREATED), unlocked=ANY_TEXT.filter(bool))
+
+
+def test_a_written_lock_is_read_back_as_it_was() -> None:
+    assert parse_lock(format_lock(LOCK)) == LOCK
+
+
+@given(st.dictionaries(ANY_TEXT, ANY_UNIT | ANY_REASON, max_size=3))
+def test_whatever_texts_it_holds_a_lock_is_read_back_as_it_was(rows: dict[str, LockedUnit]) -> None:
+    assert parse_lock(format_lock(Lock(units=rows))).units == rows
+
+
+def test_the_same_lock_gives_the_same_bytes_whatever_the_order_it_was_made_in() -> None:
+    again = Lock(
+        bases={name: dict(reversed(list(rows.items()))) for name, rows in LOCK.bases.items()},
+        units=dict(reversed(list(LOCK.units.items()))),
+    )
+    assert format_lock(again) == format_lock(LOCK)
+
+
+def test_the_file_is_one_fact_to_a_line_so_that_a_change_is_a_small_diff() -> None:
+    before = format_lock(lock_of(units())).splitlines()
+    changed = lock_of(units()).with_unit(ARM64, locked_unit(unit(), requirements=("torch==1.12.2 --hash=x",)))
+    after = format_lock(changed).splitlines()
+    assert sorted(set(after) - set(before)) == ['  "torch==1.12.2 --hash=x",']
+
+
+def test_a_lock_is_text_for_any_toml_reader() -> None:
+    text = format_lock(LOCK)
+    assert text.startswith("# Written by `toolkit lock`.")
+    assert f'[bases."debian11".arm64]\ndigest = "{digest(1)}"\npackages = [\n  "{LIBC}",\n]' in text
+
+
+def test_adding_a_row_leaves_the_others_alone() -> None:
+    more = LOCK.with_unit("c", locked_unit(unit())).with_base("debian12", {})
+    assert more.units.keys() == {"a-amd64", "b-arm64", "c"}
+    assert more.bases.keys() == {"debian11", "debian12"}
+    assert more.units["b-arm64"] == LOCK.units["b-arm64"]
+
+
+def test_a_lock_of_another_version_names_both_versions() -> None:
+    with pytest.raises(LockInvalid) as caught:
+        parse_lock(format_lock(LOCK).replace("version = 1", "version = 7"))
+    assert caught.value.message == "images.lock has version 7, this toolkit reads 1"
+    assert "toolkit lock '*'" in caught.value.remedy
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "}{",
+        "version = 1\n<<<<<<< HEAD\n",
+        "units = 3",
+        "bases = []",
+        "[units.x]\ninputs = 'i'",
+        "[units]\nx = 3",
+        "[units.x]\ninputs = 'i'\ncreated = 'c'\nrequirements = 3",
+        "[units.x]\ninputs = 1\ncreated = 'c'",
+        "[units.x]\ninputs = 'i'\ncreated = 2026-11-21T08:15:00Z",
+        "[units.x]\ninputs = 'i'\ncreated = 'yesterday'",
+        "[units.x]\ninputs = 'i'\ncreated = 'c'\nrequirements = 'torch'",
+        "[units.x]\ninputs = 'i'\ncreated = 'c'\nrequirements = [3]",
+        "[units.x]\ninputs = 'i'\ncreated = 'c'\nunlocked = true",
+        "[bases.x.arm64]\ndigest = 'sha256:short'",
+        "[bases.x.arm64]\ndigest = 3",
+        "[bases.x.armv64]\ndigest = ''",
+        f"[bases.x.arm64]\ndigest = '{digest(1)}'\npackages = ['libc6']",
+    ],
+)
+def test_text_that_is_no_lock_says_so_and_how_to_get_one(text: str) -> None:
+    with pytest.raises(LockInvalid, match=r"images\.lock cannot be read: ") as caught:
+        parse_lock(text)
+    assert "toolkit lock '*'" in caught.value.remedy
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_lock_or_lock_invalid(text: str) -> None:
+    with suppress(LockInvalid):
+        assert isinstance(parse_lock(text), Lock)
+
+
+def test_a_unit_without_a_row_names_the_row_and_the_command() -> None:
+    with pytest.raises(LockInvalid) as caught:
+        get_locked(Lock(), unit(), SERVING)
+    assert caught.value.message == f"images.lock has no entry for {ARM64}"
+    assert caught.value.remedy == f"Run: toolkit lock '{ARM64}'"
+
+
+def test_a_row_that_fits_is_handed_out() -> None:
+    row = locked_unit(unit())
+    assert get_locked(Lock(units={ARM64: row}), unit(), SERVING) is row
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("torch=={version}", "torch>={version}"),
+        ("numpy==1.23.5", "numpy==1.23.4"),
+        ('glibc = "2.31"', 'glibc = "2.36"'),
+    ],
+)
+def test_a_row_that_does_not_fit_names_the_line_of_the_catalog_and_the_command(old: str, new: str) -> None:
+    changed = unit(ARM64, CATALOG.replace(old, new))
+    with pytest.raises(LockInvalid) as caught:
+        get_locked(lock_of(units()), changed, SERVING)
+    assert f"images.toml:{changed.image.line}: " in caught.value.message
+    assert ARM64 in caught.value.message
+    assert caught.value.remedy == f"Run: toolkit lock '{ARM64}'"
+
+
+def test_a_new_need_of_the_serving_runtime_unfits_the_lock() -> None:
+    with pytest.raises(LockInvalid):
+        get_locked(lock_of(units()), unit(), (*SERVING, "uvicorn"))
+
+
+def test_the_order_in_which_requirements_are_asked_for_does_not_unfit_a_lock() -> None:
+    shuffled = CATALOG.replace('"numpy==1.23.5", "torch=={version}"', '"torch=={version}", "numpy==1.23.5"')
+    assert inputs_digest(unit(ARM64, shuffled), SERVING) == inputs_digest(unit(), SERVING)
+
+
+def test_a_title_does_not_unfit_a_lock() -> None:
+    titled = CATALOG.replace("PyTorch inference", "Another title")
+    assert inputs_digest(unit(ARM64, titled), SERVING) == inputs_digest(unit(), SERVING)
+
+
+def test_a_missing_base_names_base_architecture_and_command() -> None:
+    with pytest.raises(LockInvalid) as caught:
+        get_locked_base(Lock(bases={"debian11": {Architecture.AMD64: LockedBase(digest=digest(1))}}), unit())
+    assert caught.value.message == "images.lock has no base debian11 for arm64"
+    assert caught.value.remedy == f"Run: toolkit lock '{ARM64}'"
+
+
+def test_an_unlocked_row_renders_but_is_refused_by_builds_with_its_reason() -> None:
+    reason = "https://mirror.example cannot be reached"
+    unlocked = rendered(unit(), locked=locked_unit(unit(), unlocked=reason))
+    assert unlocked.unlocked == reason
+    with pytest.raises(LockInvalid) as caught:
+        require_locked([rendered(unit()), unlocked])
+    assert caught.value.message == f"{ARM64} is unlocked: {reason}"
+    assert f"toolkit lock '{ARM64}'" in caught.value.remedy

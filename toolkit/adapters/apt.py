@@ -76,14 +76,15 @@ class Archive:
         for _ in range(_ROUNDS):
             packages = self._resolve(names, architecture, pins)
             files = {package.name: self._file(package) for package in packages}
-            missing = [package for package in packages if not _holds(files[package.name], package.sha256)]
-            if not missing:
+            absent = [package for package in packages if not _holds(files[package.name], package.sha256)]
+            if absent:
+                done = self._install(names, architecture, "--download-only")
+                absent = [package for package in absent if not _holds(files[package.name], package.sha256)]
+            if not absent:
                 return Fetched(packages=packages, files=files, remarks=_remarks(gone, packages))
-            done = self._install(names, architecture, "--download-only")
-            absent = [package for package in missing if not _holds(files[package.name], package.sha256)]
             # A mirror may list what it no longer has (seen: bullseye-security after its support ended).
             # Only its own "404" counts: a cut connection must not lead to older packages.
-            if absent and not re.search(r"\b404\b", done.stderr):
+            if not re.search(r"\b404\b", done.stderr):
                 raise NeedNotMet(
                     f"packages of {self.suite} cannot be fetched: {_last_words(done.stderr)}",
                     remedy="Check the network and the mirror, then run it again: what was fetched is kept.",
@@ -192,6 +193,8 @@ Acquire::ForceHash "SHA256";
 Acquire::Retries "3";
 Dir::Cache "{root}";
 Dir::Cache::Archives "{root}/archives";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
 Dir::Etc::Preferences "{root}/preferences";
 Dir::Etc::PreferencesParts "/dev/null";
 Dir::Etc::SourceList "{root}/suite.sources";

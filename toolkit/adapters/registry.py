@@ -1,0 +1,329 @@
+"""A registry over HTTP, by the OCI distribution specification.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+import difflib
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Literal
+from urllib.parse import quote
+
+import httpx
+
+from toolkit.adapters.registry_errors import no_registry, read_answer
+from toolkit.adapters.registry_http import REDIRECTS, Call, Connection
+from toolkit.blobs import BlobCorrupt, CheckedBlob
+from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble, RegistryUnavailable, ToolkitError
+from toolkit.oci import MANIFEST_TYPES, Descriptor, Digest, Index, Manifest, parse_manifest
+from toolkit.publish import BlobSource, Content, Registry
+from toolkit.verify import ImageSource
+
+# What registries must take at least, and what most take at most.
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
+_MANIFEST_LIMIT = 4 << 20
+_TAGS_LIMIT = 1 << 20
+
+_CHUNK = 1 << 20
+
+
+class HttpRegistry:
+    """`host` as references spell it. Plain HTTP for this machine itself, unless `scheme` says otherwise.
+
+    `docker_config` is the directory of Docker's config.json, where `docker login` keeps credentials;
+    `ca_bundle` a PEM file of what to trust instead of the system's. Nothing is sent before the first call.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        docker_config: Path,
+        ca_bundle: Path | None = None,
+        scheme: Literal["http", "https"] | None = None,
+    ) -> None:
+        self._connection = Connection(host, docker_config=docker_config, ca_bundle=ca_bundle, scheme=scheme)
+
+    @property
+    def host(self) -> str:
+        return self._connection.host
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._connection.close()
+
+    def lookup_descriptor(self, repository: str, selector: str) -> Descriptor | None:
+        call = self._call(
+            "HEAD", repository, f"manifests/{selector}", what=f"find {_name(repository, selector)}"
+        )
+        response, body = self._connection.ask(call)
+        if not self._is_there(call, response, body):
+            return None
+        digest, media_type, length = (
+            response.headers.get(name, "")
+            for name in ("docker-content-digest", "content-type", "content-length")
+        )
+        if not (digest and length.isdigit() and media_type in MANIFEST_TYPES):
+            # The headers are not required of a registry: the manifest itself has all there is to know.
+            manifest = self.lookup_manifest(repository, selector)
+            return Descriptor.of(manifest.raw, manifest.media_type) if manifest else None
+        if _algorithm(selector) and digest != selector:
+            raise DigestMismatch(self._reference(repository, selector), expected=selector, actual=digest)
+        return Descriptor(media_type=media_type, digest=self._digest(digest), size=int(length))
+
+    def lookup_manifest(self, repository: str, selector: str) -> Manifest | Index | None:
+        call = self._call(
+            "GET", repository, f"manifests/{selector}", what=f"read {_name(repository, selector)}"
+        )
+        response, raw = self._connection.ask(call, limit=_MANIFEST_LIMIT)
+        if not self._is_there(call, response, raw):
+            return None
+        if len(raw) > _MANIFEST_LIMIT:
+            raise no_registry(self.host, f"{call.url.path} is longer than any manifest")
+        for promised in (response.headers.get("docker-content-digest", ""), selector):
+            if algorithm := _algorithm(promised):
+                actual = f"{algorithm}:{hashlib.new(algorithm, raw).hexdigest()}"
+                if actual != promised:
+                    raise DigestMismatch(
+                        self._reference(repository, selector), expected=promised, actual=actual
+                    )
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip()
+        try:
+            return parse_manifest(raw, media_type if media_type in MANIFEST_TYPES else "")
+        except ValueError as error:
+            raise RegistryTrouble(
+                f"{self._reference(repository, selector)} is no image that can be read: {error}",
+                remedy="Push it again with a current client.",
+            ) from error
+
+    def list_tags(self, repository: str) -> tuple[str, ...]:
+        call = self._call("GET", repository, "tags/list", what=f"list the tags of {repository}")
+        response, body = self._connection.ask(call, limit=_TAGS_LIMIT)
+        if not self._is_there(call, response, body):
+            return ()
+        try:
+            tags = json.loads(body)["tags"]
+            return tuple(str(tag) for tag in tags or ())
+        except (ValueError, KeyError, TypeError) as error:
+            raise no_registry(self.host, f"{call.url.path} is not a list of tags") from error
+
+    def has_blob(self, repository: str, digest: Digest) -> bool:
+        call = self._call("HEAD", repository, f"blobs/{digest}", what=f"look for a blob in {repository}")
+        response, body = self._connection.ask(call)
+        return self._is_there(call, response, body)
+
+    def mount_blob(self, repository: str, digest: Digest, *, source: str) -> bool:
+        query = f"?mount={quote(digest, safe='')}&from={quote(source, safe='')}"
+        plain = self._call(
+            "POST", repository, f"blobs/uploads/{query}", what=f"take a blob over from {source}"
+        )
+        call = replace(plain, scopes=(*plain.scopes, f"repository:{source}:pull"))
+        response, body = self._connection.ask(call)
+        if response.status_code == 201:
+            return True
+        if response.status_code == 202:
+            self._cancel(repository, self._location(response))
+            return False
+        error = self._refusal(call, response, body)
+        if isinstance(error, RegistryUnavailable):
+            raise error
+        # Not to be had from there. If the reason concerns the upload too, the upload will tell.
+        return False
+
+    def upload_blob(self, repository: str, descriptor: Descriptor, content: Content) -> None:
+        """One session, one request with the whole blob. Sending it in pieces that can be resumed would
+        go in the place of `_send_blob`, with the session's address as what is remembered."""
+        call = self._call("POST", repository, "blobs/uploads/", what=f"start an upload to {repository}")
+        response, body = self._connection.ask(call)
+        if response.status_code != 202:
+            raise self._refusal(call, response, body)
+        session = self._location(response)
+        try:
+            self._send_blob(repository, descriptor, content, session)
+        except RegistryUnavailable:
+            raise
+        except ToolkitError:
+            self._cancel(repository, session)
+            raise
+
+    def put_manifest(self, repository: str, selector: str, manifest: Manifest | Index) -> Digest:
+        plain = self._call(
+            "PUT", repository, f"manifests/{selector}", what=f"put {_name(repository, selector)}"
+        )
+        call = replace(plain, headers={"Content-Type": manifest.media_type}, content=lambda: manifest.raw)
+        response, body = self._connection.ask(call)
+        if response.status_code in (200, 201, 202):
+            if answered := response.headers.get("docker-content-digest"):
+                return self._digest(answered)
+            found = self.lookup_descriptor(repository, selector)
+            if found is None:
+                raise no_registry(self.host, f"it took {_name(repository, selector)}, but has nothing there")
+            return found.digest
+        if read_answer(response, body).is_immutable_tag:
+            found = self.lookup_descriptor(repository, selector)
+            if found and found.digest == manifest.digest:
+                return found.digest
+            raise Conflict(
+                f"{self._reference(repository, selector)} is an immutable tag of "
+                f"{found.digest if found else 'another image'}; it cannot be given to {manifest.digest}",
+                remedy="Use what is there, or release under another tag, like …-r2.",
+            )
+        raise self._refusal(call, response, body)
+
+    @contextmanager
+    def open_blob(self, repository: str, descriptor: Descriptor) -> Iterator[BinaryIO]:
+        name = f"{self.host}/{repository}"
+        call = self._call(
+            "GET", repository, f"blobs/{descriptor.digest}", what=f"read a blob of {repository}"
+        )
+        with self._connection.open(call) as response:
+            if response.status_code == 404:
+                raise RegistryTrouble(
+                    f"{name}: blob {descriptor.digest} is missing",
+                    remedy="Push the image again; the registry's clean-up may have removed it.",
+                )
+            if response.status_code != 200:
+                raise self._refusal(call, response, self._connection.read(response, _CHUNK))
+            body = self._connection.body(response)
+            yield io.BufferedReader(CheckedBlob(body, descriptor, where=name), _CHUNK)
+
+    def _call(self, method: str, repository: str, path: str, *, what: str) -> Call:
+        actions = "pull" if method in ("GET", "HEAD") else "pull,push"
+        accept = {"Accept": ", ".join(MANIFEST_TYPES)} if path.startswith("manifests/") else {}
+        return Call(
+            method=method,
+            url=self._connection.base.join(f"/v2/{repository}/{path}"),
+            what=what,
+            repository=repository,
+            scopes=(f"repository:{repository}:{actions}",),
+            headers=accept,
+        )
+
+    def _send_blob(self, repository: str, blob: Descriptor, content: Content, session: httpx.URL) -> None:
+        # Appended as text: what the address carries already may be signed.
+        joint = "&" if session.query else "?"
+        call = Call(
+            method="PUT",
+            url=httpx.URL(f"{session}{joint}digest={quote(blob.digest, safe='')}"),
+            what=f"store blob {blob.digest} in {repository}",
+            repository=repository,
+            scopes=(f"repository:{repository}:pull,push",),
+            headers={"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)},
+            content=lambda: _pieces(blob, content),
+        )
+        response, body = self._connection.ask(call)
+        if response.status_code not in (201, 204):
+            raise self._refusal(call, response, body)
+
+    def _cancel(self, repository: str, session: httpx.URL) -> None:
+        """Best effort: registries remove sessions that nobody ends after a week."""
+        call = replace(self._call("DELETE", repository, "", what="end an upload"), url=session)
+        with suppress(RegistryTrouble):
+            self._connection.ask(call)
+
+    def _location(self, response: httpx.Response) -> httpx.URL:
+        location = response.headers.get("location")
+        if not location:
+            raise no_registry(self.host, "it starts an upload without saying where to")
+        return self._connection.resolve(location, response.url)
+
+    def _is_there(self, call: Call, response: httpx.Response, body: bytes) -> bool:
+        """False for 404. Raises for every answer that is neither that nor what was asked for."""
+        # GET was redirected already; of a HEAD it is enough to know that there is a place to go to.
+        if response.status_code == 200 or (call.method == "HEAD" and response.status_code in REDIRECTS):
+            self._ensure_no_page(response)
+            return True
+        error = self._refusal(call, response, body)
+        if response.status_code == 404:
+            return False
+        raise error
+
+    def _refusal(self, call: Call, response: httpx.Response, body: bytes) -> RegistryTrouble:
+        self._ensure_no_page(response)
+        return self._connection.refusal(call, response, body)
+
+    def _ensure_no_page(self, response: httpx.Response) -> None:
+        """Raises for a web server in the registry's place; those say 200 and 404 too."""
+        page = response.headers.get("content-type", "").startswith("text/html")
+        if page and response.status_code in (200, 404):
+            raise no_registry(self.host, f"{response.status_code} and a web page for {response.url.path}")
+
+    def _digest(self, text: str) -> Digest:
+        try:
+            return Digest(text)
+        except ValueError as error:
+            raise no_registry(self.host, f"{text[:80]!r} is not a digest") from error
+
+    def _reference(self, repository: str, selector: str) -> str:
+        return f"{self.host}/{_name(repository, selector)}"
+
+
+def _name(repository: str, selector: str) -> str:
+    return f"{repository}{'@' if ':' in selector else ':'}{selector}"
+
+
+def _algorithm(text: str) -> str | None:
+    """The hash of a digest, None for a tag."""
+    try:
+        return Digest(text).algorithm
+    except ValueError:
+        return None
+
+
+def _pieces(blob: Descriptor, content: Content) -> Iterator[bytes]:
+    """The blob's bytes; raises BlobCorrupt rather than let a request end short or long."""
+    sent = 0
+    with content() as source:
+        while piece := source.read(_CHUNK):
+            sent += len(piece)
+            if sent > blob.size:
+                break
+            yield piece
+    if sent != blob.size:
+        raise BlobCorrupt(
+            f"blob {blob.digest} was not sent: its source does not have {blob.size} bytes",
+            remedy="Build the image again.",
+        )
+
+
+@dataclass(frozen=True)
+class RegistryImages:
+    """The images of one repository; conforms to verify.ImageSource and publish.BlobSource."""
+
+    registry: Registry
+    repository: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.registry.host}/{self.repository}"
+
+    def get_manifest(self, selector: str) -> Manifest | Index:
+        """Raises RegistryTrouble, with the tags that come nearest, when there is none."""
+        manifest = self.registry.lookup_manifest(self.repository, selector)
+        if manifest is None:
+            raise RegistryTrouble(
+                f"{self.registry.host}/{_name(self.repository, selector)}: no such image",
+                remedy=self._suggestion(selector),
+            )
+        return manifest
+
+    def open_blob(self, descriptor: Descriptor) -> AbstractContextManager[BinaryIO]:
+        return self.registry.open_blob(self.repository, descriptor)
+
+    def _suggestion(self, selector: str) -> str:
+        tags: tuple[str, ...] = ()
+        with suppress(RegistryTrouble):
+            tags = self.registry.list_tags(self.repository)
+        if not tags:
+            return "Check the name: there is no such repository, or it is empty or does not list its tags."
+        near = difflib.get_close_matches(selector, tags, n=3) or sorted(tags)[:3]
+        return f"Did you mean {' or '.join(near)}? The repository has {len(tags)} tags."
+
+
+def _conforms(registry: HttpRegistry, images: RegistryImages) -> tuple[Registry, ImageSource, BlobSource]:
+    return registry, images, images

@@ -1,0 +1,372 @@
+"""Images, indexes and documents → a registry. Blobs first, names last, every digest compared.
+
+Nobody can pull a half-made list: an index is put in one request, after all its images are there.
+"""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble
+from toolkit.oci import (
+    Descriptor,
+    Digest,
+    ImageConfig,
+    Index,
+    Manifest,
+    MediaType,
+    Platform,
+    make_index,
+    parse_manifest,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# Opens a blob's bytes; called again when an upload has to start over.
+Content = Callable[[], AbstractContextManager[BinaryIO]]
+
+# A config that says nothing, for manifests that are no images.
+# https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor
+_EMPTY = b"{}"
+
+
+class Registry(Protocol):
+    """One registry. `selector` is a tag or a digest; methods may be called from several threads.
+
+    Every method raises RegistryUnavailable when trying again may help and RegistryTrouble when not.
+    """
+
+    @property
+    def host(self) -> str:
+        """HOST[:PORT] as references spell it."""
+
+    def lookup_descriptor(self, repository: str, selector: str) -> Descriptor | None:
+        """One HEAD: media type, digest and size of what stands under `selector`, None for nothing."""
+
+    def lookup_manifest(self, repository: str, selector: str) -> Manifest | Index | None:
+        """Raises DigestMismatch when the bytes are not what the digest says."""
+
+    def list_tags(self, repository: str) -> tuple[str, ...]:
+        """Tags for suggestions: the first page of them, none for a repository that is not there."""
+
+    def has_blob(self, repository: str, digest: Digest) -> bool: ...
+
+    def mount_blob(self, repository: str, digest: Digest, *, source: str) -> bool:
+        """Take a blob over from the repository `source`; False when the registry does not."""
+
+    def upload_blob(self, repository: str, descriptor: Descriptor, content: Content) -> None: ...
+
+    def put_manifest(self, repository: str, selector: str, manifest: Manifest | Index) -> Digest:
+        """The digest that the registry answers. Raises Conflict when the tag is immutable and another's."""
+
+    def open_blob(self, repository: str, descriptor: Descriptor) -> AbstractContextManager[BinaryIO]:
+        """Reading to the end raises BlobCorrupt when the bytes are not what `descriptor` names."""
+
+
+class BlobSource(Protocol):
+    """Where an image's blobs come from: a layout on disk, or a repository."""
+
+    def open_blob(self, descriptor: Descriptor) -> AbstractContextManager[BinaryIO]: ...
+
+
+class Fate(StrEnum):
+    """How a blob got to the registry."""
+
+    SENDING = "sending"
+    SENT = "sent"
+    MOUNTED = "mounted"
+    THERE = "there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobProgress:
+    """`sent` bytes of a blob are on their way; it falls back to 0 when an upload starts over."""
+
+    blob: Descriptor
+    fate: Fate
+    sent: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagMoved:
+    """A manifest was put. `before` is what the reference named until then, None when it is new."""
+
+    reference: str
+    before: Digest | None
+    after: Digest
+
+
+Step = BlobProgress | TagMoved
+# Called from several threads.
+Observer = Callable[[Step], None]
+
+
+def _unobserved(step: Step) -> None:
+    """For callers that watch nothing."""
+
+
+class IncompleteIndex(Conflict):
+    """An index lacks a platform that it must have, or has one twice; nothing was put."""
+
+
+def publish_image(
+    manifest: Manifest,
+    source: BlobSource,
+    *,
+    registry: Registry,
+    repository: str,
+    tags: Sequence[str] = (),
+    mount_from: Sequence[str] = (),
+    threads: int = 4,
+    observe: Observer = _unobserved,
+) -> Descriptor:
+    """Put an image under `tags`, or under its digest alone when there are none; its descriptor.
+
+    Tags that name it already are left alone. A tag that names another image is moved: whoever keeps
+    the first writer's image looks it up before, and an immutable tag raises Conflict. `mount_from`
+    are repositories of this registry that may have the blobs. Raises DigestMismatch when what stands
+    there afterwards is another image.
+    """
+    image = manifest.descriptor()
+    before = {name: registry.lookup_descriptor(repository, name) for name in tags or (image.digest,)}
+    stale = [name for name, found in before.items() if found is None or found.digest != image.digest]
+    if not stale:
+        return image
+    # A registry takes a manifest only after its blobs, so where the manifest is, they are.
+    if stale == [image.digest] or not registry.lookup_descriptor(repository, image.digest):
+        blobs = tuple({blob.digest: blob for blob in (manifest.config, *manifest.layers)}.values())
+        pusher = _BlobPusher(source, registry, repository, mount_from, observe)
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="blob")
+        try:
+            list(pool.map(pusher.ensure_blob, blobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    for name in stale:
+        observe(_put(manifest, name, before[name], registry=registry, repository=repository))
+    return image
+
+
+@dataclass(frozen=True)
+class _BlobPusher:
+    source: BlobSource
+    registry: Registry
+    repository: str
+    mount_from: Sequence[str]
+    observe: Observer
+
+    def ensure_blob(self, blob: Descriptor) -> None:
+        if self.registry.has_blob(self.repository, blob.digest):
+            fate = Fate.THERE
+        elif any(
+            self.registry.mount_blob(self.repository, blob.digest, source=other)
+            for other in self.mount_from
+            if other != self.repository
+        ):
+            fate = Fate.MOUNTED
+        else:
+            self.registry.upload_blob(self.repository, blob, lambda: self._open(blob))
+            fate = Fate.SENT
+        self.observe(BlobProgress(blob=blob, fate=fate, sent=blob.size if fate is Fate.SENT else 0))
+
+    @contextmanager
+    def _open(self, blob: Descriptor) -> Iterator[BinaryIO]:
+        def tell(sent: int) -> None:
+            self.observe(BlobProgress(blob=blob, fate=Fate.SENDING, sent=sent))
+
+        with self.source.open_blob(blob) as content:
+            yield io.BufferedReader(_Metered(content, tell), 1 << 20)
+
+
+class _Metered(io.RawIOBase):
+    """Reads `source` and tells how many bytes were read so far."""
+
+    def __init__(self, source: BinaryIO, tell: Callable[[int], None]) -> None:
+        self._source = source
+        self._tell = tell
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        piece = self._source.read(len(view))
+        view[: len(piece)] = piece
+        self._count += len(piece)
+        self._tell(self._count)
+        return len(piece)
+
+
+def publish_index(
+    children: Sequence[Descriptor],
+    *,
+    required: Sequence[Platform],
+    media_type: MediaType,
+    registry: Registry,
+    repository: str,
+    tag: str,
+    may_drop: frozenset[Platform] = frozenset(),
+    observe: Observer = _unobserved,
+) -> Descriptor:
+    """Put the list of `children`, images of the same repository, under `tag`; its descriptor.
+
+    Does nothing when the tag names that list already. Raises IncompleteIndex when a required platform
+    or a child is missing, Conflict when the list that stands there has a platform that this one lacks
+    and that is not in `may_drop`, DigestMismatch when another list stands there afterwards.
+
+    The protocol has no conditional PUT. Two who move one tag in the same moment: the tag is compared
+    after the PUT and the loser is told, unless the other's PUT comes later than that.
+    """
+    index = make_index(children, media_type)
+    reference = _spell(registry, repository, tag)
+    _ensure_complete(index, required, reference)
+    before = registry.lookup_descriptor(repository, tag)
+    if before and before.digest == index.digest:
+        return index.descriptor
+    for child in index.manifests:
+        _ensure_present(child, registry, repository, reference)
+    if before:
+        there = _platforms_behind(before, registry, repository)
+        dropped = sorted(set(there) - set(index.platforms) - {each.normalized for each in may_drop})
+        if dropped:
+            raise Conflict(
+                f"{reference} now has {_join(dropped)}, which the new list lacks: it was not replaced",
+                remedy="Release the missing platforms too, or say that they may be dropped: "
+                + " ".join(f"--allow-drop-platform {platform}" for platform in dropped),
+            )
+    observe(_put(index, tag, before, registry=registry, repository=repository))
+    return index.descriptor
+
+
+def _ensure_complete(index: Index, required: Sequence[Platform], reference: str) -> None:
+    if nameless := [child.digest for child in index.images if child.platform is None]:
+        raise IncompleteIndex(f"{reference}: {', '.join(nameless)} comes without a platform")
+    counts = Counter(index.platforms)
+    if twice := sorted(platform for platform, count in counts.items() if count > 1):
+        raise IncompleteIndex(
+            f"{reference}: {_join(twice)} is there more than once; nothing was put",
+            remedy="Two images claim one platform: look at the rows of images.toml with this tag.",
+        )
+    if missing := sorted({platform.normalized for platform in required} - set(counts)):
+        raise IncompleteIndex(
+            f"{reference}: {_join(missing)} is missing; a list is put only when it is complete",
+            remedy="Release the missing images; what is complete stays as it is.",
+        )
+
+
+def _ensure_present(child: Descriptor, registry: Registry, repository: str, reference: str) -> None:
+    found = registry.lookup_descriptor(repository, child.digest)
+    if found is None:
+        raise IncompleteIndex(
+            f"{reference}: its image for {child.platform}, {child.digest}, is not in {repository}",
+            remedy="Push the image first; if it was there, the registry's clean-up may have removed it.",
+        )
+    if (found.media_type, found.size) != (child.media_type, child.size):
+        raise IncompleteIndex(
+            f"{reference}: {child.digest} is listed as {child.media_type} of {child.size} bytes, but the "
+            f"registry has {found.media_type} of {found.size} bytes"
+        )
+
+
+def _platforms_behind(found: Descriptor, registry: Registry, repository: str) -> tuple[Platform, ...]:
+    """What people can pull by a tag now: a single image counts as a list of one, a document as none."""
+    manifest = registry.lookup_manifest(repository, found.digest)
+    if manifest is None:
+        return ()
+    if isinstance(manifest, Index):
+        return manifest.platforms
+    if manifest.config.media_type not in (MediaType.OCI_CONFIG, MediaType.DOCKER_CONFIG):
+        return ()
+    with registry.open_blob(repository, manifest.config) as config:
+        try:
+            return (ImageConfig.parse(config.read()).platform.normalized,)
+        except ValueError:
+            return ()
+
+
+def _put(
+    manifest: Manifest | Index,
+    selector: str,
+    before: Descriptor | None,
+    *,
+    registry: Registry,
+    repository: str,
+) -> TagMoved:
+    """PUT, and compare both what the registry answers and what it hands out then."""
+    reference = _spell(registry, repository, selector)
+    answered = registry.put_manifest(repository, selector, manifest)
+    if answered != manifest.digest:
+        raise DigestMismatch(reference, expected=manifest.digest, actual=answered)
+    after = registry.lookup_descriptor(repository, selector)
+    if after is None or after.digest != manifest.digest:
+        raise DigestMismatch(
+            reference, expected=manifest.digest, actual=after.digest if after else "that nothing is there"
+        )
+    return TagMoved(reference=reference, before=before.digest if before else None, after=after.digest)
+
+
+def _spell(registry: Registry, repository: str, selector: str) -> str:
+    return f"{registry.host}/{repository}{'@' if ':' in selector else ':'}{selector}"
+
+
+def _join(platforms: Sequence[Platform]) -> str:
+    return ", ".join(str(platform) for platform in platforms)
+
+
+def push_artifact(
+    document: bytes, *, artifact_type: str, registry: Registry, repository: str, tag: str
+) -> Descriptor:
+    """Put a document under `tag` as an OCI artifact of one layer, whose media type is `artifact_type`.
+
+    https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage
+    """
+    config = Descriptor.of(_EMPTY, MediaType.OCI_EMPTY)
+    layer = Descriptor.of(document, artifact_type)
+    fields = {
+        "schemaVersion": 2,
+        "mediaType": MediaType.OCI_MANIFEST.value,
+        "artifactType": artifact_type,
+        "config": config.to_json(),
+        "layers": [layer.to_json()],
+    }
+    manifest = parse_manifest(json.dumps(fields, separators=(",", ":")).encode())
+    assert isinstance(manifest, Manifest)
+    source = _InMemory({config.digest: _EMPTY, layer.digest: document})
+    return publish_image(manifest, source, registry=registry, repository=repository, tags=(tag,))
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    blobs: dict[Digest, bytes]
+
+    @contextmanager
+    def open_blob(self, descriptor: Descriptor) -> Iterator[BinaryIO]:
+        yield io.BytesIO(self.blobs[descriptor.digest])
+
+
+def fetch_artifact(*, registry: Registry, repository: str, selector: str) -> bytes | None:
+    """The document that `push_artifact` put there, None when nothing is there.
+
+    Raises RegistryTrouble for an image or an index.
+    """
+    manifest = registry.lookup_manifest(repository, selector)
+    if manifest is None:
+        return None
+    if isinstance(manifest, Index) or manifest.config.media_type != MediaType.OCI_EMPTY:
+        raise RegistryTrouble(
+            f"{_spell(registry, repository, selector)} is an image, not a document",
+            remedy="Name the reference that the release printed, like HOST/releases:ID.",
+        )
+    if len(manifest.layers) != 1:
+        raise RegistryTrouble(
+            f"{_spell(registry, repository, selector)} has {len(manifest.layers)} layers; a document has one"
+        )
+    with registry.open_blob(repository, manifest.layers[0]) as content:
+        return content.read()

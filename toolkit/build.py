@@ -1,7 +1,7 @@
 """Rendered unit → OCI layout on disk. The Builder Protocol and the values that pass through it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,8 @@ from toolkit.render import RenderedUnit
 class BuildRequest:
     """What a builder needs to know.
 
-    `base_layout` is the OCI layout of a bootstrapped base, None when FROM names a registry's image;
+    `base_layout` is what Buildx takes as the context of a bootstrapped base (`oci-layout://…@DIGEST`),
+    None when FROM names an image of a registry;
     `layout` is the directory to make, `log` the file that gets Buildx's plain progress.
     `revision` and `source` become labels. `cold` builds without any cached step.
     """
@@ -55,6 +56,11 @@ CAUSES = (
         "Free some: `make clean`, `docker buildx prune`; `toolkit doctor` shows what is needed.",
     ),
     Cause(
+        r"failed to resolve source metadata",
+        "the base image cannot be read from its registry",
+        "Check its reference in images.toml and that its registry answers; a private one needs a login.",
+    ),
+    Cause(
         r"Hash mismatch for|THESE PACKAGES DO NOT MATCH THE HASHES",
         "a package is not the one that was locked",
         "If its new content is right, lock again: toolkit lock --upgrade; else ask who runs the mirror.",
@@ -82,32 +88,48 @@ CAUSES = (
 )
 
 _STEP = re.compile(r"^#(\d+) \[([^\]]+)\] ?(.*)$")
+_OPTIONS = re.compile(r"(?<=^RUN )(?:--\S+ +)+|(?<=^COPY )(?:--\S+ +)+")
+_STAGE_WIDTH = 100
 _EXPORT = re.compile(r"^#\d+ (exporting [a-z ]+|sending tarball|rewriting layers.*?)(?: sha256.*)?$")
 
 
 def stage_of(line: str) -> str | None:
     """What a line of Buildx's plain progress says about where the build is, if it says anything."""
     if step := _STEP.match(line):
-        return f"{step[2]} {step[3]}".strip() if not step[2].startswith("internal") else None
+        text = f"{step[2]} {_OPTIONS.sub('', step[3])}".strip()
+        return text[:_STAGE_WIDTH] if not step[2].startswith("internal") else None
     if export := _EXPORT.match(line):
         return export[1]
     return None
 
 
-def explain_failure(identifier: str, lines: tuple[str, ...], log: Path) -> BuildFailed:
+_FAILED_STEP = re.compile(r"^ > \[([^\]]+)\]")
+_STEP_ERROR = re.compile(r"^#(?P<number>\d+) ERROR: (?P<what>.+)$")
+_LAST_ERROR = re.compile(r"^ERROR: (?:failed to solve: )?(?P<what>.+)$")
+_SPOKEN = re.compile(r"^#(?P<number>\d+) \d+\.\d+ (?P<words>.*\S)\s*$")
+_PROCESS = re.compile(r'^process ".*" did not complete successfully: ')
+_SHOWN_WORDS = 8
+
+
+def explain_failure(identifier: str, lines: Sequence[str], log: Path) -> BuildFailed:
     """The error for a build whose log ended with `lines`: the step, its last words, the likely cause."""
-    errors = [line for line in lines if re.match(r"^(ERROR|#\d+ ERROR|error):?", line)]
-    step = next((found[2] for line in reversed(lines) if (found := _STEP.match(line))), "")
-    spoken = [
-        found[1] for line in lines if (found := re.match(r"^#\d+ \d+\.\d+ (.+)$", line)) and found[1].strip()
-    ]
-    text = "\n".join(lines)
-    cause = next((known for known in CAUSES if re.search(known.pattern, text, re.IGNORECASE)), None)
-    what = re.sub(r"^(#\d+ )?ERROR:? ", "", errors[-1]) if errors else "the builder ended without a word"
-    tail = "".join(f"\n    | {line}" for line in spoken[-5:])
-    where = f" in step [{step}]" if step else ""
+    step = _first(_FAILED_STEP, lines)
+    error = _first(_STEP_ERROR, lines)
+    last = _first(_LAST_ERROR, lines[::-1])
+    said = [found for line in lines if (found := _SPOKEN.match(line))]
+    words = [found["words"] for found in said if error and found["number"] == error["number"]]
+    # The command itself is in the log and the Dockerfile; here it would hide what went wrong.
+    reason = _PROCESS.sub("", (last or error or {"what": "the builder ended without a word"})["what"])
+    evidence = "\n".join([*words, reason])
+    cause = next((known for known in CAUSES if re.search(known.pattern, evidence, re.IGNORECASE)), None)
+    where = f" in step [{step[1]}]" if step else ""
     meaning = f"; likely cause: {cause.meaning}" if cause else ""
+    tail = "".join(f"\n    | {each}" for each in words[-_SHOWN_WORDS:])
     return BuildFailed(
-        f"{identifier} failed to build{where}{meaning}: {what}{tail}",
-        remedy=f"{cause.remedy if cause else 'Mend the step and run it again.'} The whole log: {log}",
+        f"{identifier} failed to build{where}: {reason}{meaning}{tail}",
+        remedy=f"{cause.remedy if cause else 'Mend the step and run it again.'}\n  The whole log: {log}",
     )
+
+
+def _first(pattern: re.Pattern[str], lines: Iterable[str]) -> re.Match[str] | None:
+    return next((found for line in lines if (found := pattern.match(line))), None)

@@ -154,7 +154,7 @@ def test_a_dockerfile_that_cannot_be_parsed_says_where() -> None:
     error = explained(
         [
             "#1 DONE 0.0s",
-            "ERROR: failed to solve: dockerfile parse error on line 2: unknown instruction: RUNN",
+            "ERROR: failed to solve: dockerfile parse error on line 2: unknown instruction: RUN_",
         ]
     )
     assert error.message == (

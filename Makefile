@@ -79,5 +79,5 @@ clean: ## Remove what can be made again: layouts, bases, logs, tables.
 	rm -rf .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 uninstall: ## Take back what set-up made on this machine, and the virtual environment.
-	@if [ -x $(VENV)/bin/python ]; then $(TOOLKIT) uninstall; fi
+	@if [ -d /var/lib/multiarch-toolkit ]; then scripts/venv.sh $(VENV) locks/toolkit.txt && $(TOOLKIT) uninstall; fi
 	rm -rf $(VENV)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import tomli
 
-from toolkit.bases import LockedPackage, Packages
+from toolkit.bases import BuiltBase, LockedPackage, Packages
 from toolkit.errors import LockInvalid
 from toolkit.oci import Architecture, Digest
 from toolkit.units import BuildUnit
@@ -94,6 +94,16 @@ def get_locked_base(lock: Lock, unit: BuildUnit) -> LockedBase:
             remedy=f"Run: toolkit lock '{unit.identifier}'",
         )
     return locked
+
+
+def other_digests(lock: Lock, built: BuiltBase) -> tuple[str, ...]:
+    """Where a base made of the locked packages is not the locked image: this toolkit makes it anew."""
+    locked = lock.bases.get(built.name, {})
+    return tuple(
+        f"{architecture}: {locked[architecture].digest} -> {platform.manifest} (run: toolkit lock --upgrade)"
+        for architecture, platform in sorted(built.platforms.items())
+        if architecture in locked and locked[architecture].digest != platform.manifest
+    )
 
 
 def parse_lock(text: str) -> Lock:

@@ -301,6 +301,7 @@ class ImageConfig:
     ports: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
+    working_directory: str = "/"
     created: str = ""
 
     @classmethod
@@ -312,16 +313,24 @@ class ImageConfig:
             return cls(
                 platform=Platform.from_json(data),
                 diff_ids=tuple(Digest(item) for item in (data.get("rootfs") or {}).get("diff_ids") or ()),
-                entrypoint=tuple(settings.get("Entrypoint") or ()),
-                command=tuple(settings.get("Cmd") or ()),
-                environment=tuple(settings.get("Env") or ()),
+                entrypoint=_words(settings, "Entrypoint"),
+                command=_words(settings, "Cmd"),
+                environment=_words(settings, "Env"),
                 ports=tuple(sorted(settings.get("ExposedPorts") or ())),
                 labels=dict(settings.get("Labels") or {}),
                 user=str(settings.get("User") or ""),
+                working_directory=str(settings.get("WorkingDir") or "/"),
                 created=str(data.get("created") or ""),
             )
         except (AttributeError, TypeError) as error:
             raise ValueError(f"not an image configuration: {error}") from error
+
+
+def _words(settings: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    words = settings.get(name) or ()
+    if not (isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words)):
+        raise ValueError(f"{name} is not a list of strings")
+    return tuple(words)
 
 
 _HOST = re.compile(

@@ -3,7 +3,6 @@
 Works on any image of any source. Whoever publishes passes every image through `verify_reference` first.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -188,7 +187,7 @@ def verify_image(
     Everything that is wrong with the image itself ends up in the checks. Raises VerificationFailed only
     when its config cannot be read, and what `source` raises.
     """
-    raw_config, config = _read_config(source, manifest)
+    config = _read_config(source, manifest)
     label = check_label(config.platform, expected=platform, listed=listed)
     try:
         layers = tuple(_get_scan(source, layer, scans) for layer in manifest.layers)
@@ -203,7 +202,7 @@ def verify_image(
             checks=(label, unreadable, *checks),
             size=manifest.size,
         )
-    entrypoint = check_entrypoint(files, config, contract, working_directory=_working_directory(raw_config))
+    entrypoint = check_entrypoint(files, config, contract, working_directory=config.working_directory)
     found = list(files.files())
     return Verification(
         digest=manifest.digest,
@@ -246,7 +245,7 @@ def summary_lines(verification: Verification) -> tuple[str, ...]:
     )
 
 
-def _read_config(source: ImageSource, manifest: Manifest) -> tuple[bytes, ImageConfig]:
+def _read_config(source: ImageSource, manifest: Manifest) -> ImageConfig:
     descriptor = manifest.config
     where = f"{source.name}@{manifest.digest}"
     if descriptor.size > _CONFIG_LIMIT:
@@ -254,16 +253,12 @@ def _read_config(source: ImageSource, manifest: Manifest) -> tuple[bytes, ImageC
     with source.open_blob(descriptor) as blob:
         raw = b"".join(iter(lambda: blob.read(1 << 16), b""))
     try:
-        return raw, ImageConfig.parse(raw)
+        return ImageConfig.parse(raw)
     except ValueError as error:
         kind = printable(descriptor.media_type)
         raise VerificationFailed(
             f"{where} is no container image: its config ({kind}) cannot be read: {error}"
         ) from error
-
-
-def _working_directory(raw_config: bytes) -> str:
-    return str((json.loads(raw_config).get("config") or {}).get("WorkingDir") or "/")
 
 
 def _get_scan(source: ImageSource, layer: Descriptor, scans: ScanCache) -> LayerScan:

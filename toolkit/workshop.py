@@ -18,18 +18,26 @@ from toolkit.verify import ImageSource, ScanCache, Verification, verify_image
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workshop:
-    """What building takes. `base_layout` makes sure that a unit's base is there and says where.
-
-    `native` are the architectures the builder runs without emulation; `layout` opens a finished one.
-    """
+class Tools:
+    """What building takes beyond files: a builder, and what its machine runs without emulation."""
 
     builder: Builder
+    native: frozenset[Architecture]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Where units are built and verified.
+
+    `tools` is asked for at the first build only, so that nothing to build needs no engine;
+    `base_layout` says where a unit's base lies, `layout` opens a finished layout.
+    """
+
+    tools: Callable[[], Tools]
     base_layout: Callable[[BuildUnit], str | None]
     layout: Callable[[Path], ImageSource]
     layouts: Path
     logs: Path
-    native: frozenset[Architecture]
     scans: ScanCache
     revision: str = ""
     source: str = ""
@@ -37,7 +45,8 @@ class Workshop:
 
     def emulates(self, rendered: RenderedUnit) -> bool:
         """Whether building it runs programs that this builder's machine does not run natively."""
-        return rendered.unit.architecture not in self.native and runs_on_target(rendered.dockerfile)
+        native = self.tools().native
+        return rendered.unit.architecture not in native and runs_on_target(rendered.dockerfile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +105,7 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
         cold=workshop.cold,
     )
     with watch.timed("build"):
-        workshop.builder.build(request, on_stage=lambda stage: watch.tell(Kind.STAGE, stage))
+        workshop.tools().builder.build(request, on_stage=lambda stage: watch.tell(Kind.STAGE, stage))
     source = workshop.layout(layout)
     with watch.timed("verify"):
         verification = check(source, rendered, workshop, watch)
@@ -127,7 +136,7 @@ def check(
     )
     if not verification.ok:
         raise VerificationFailed(
-            f"{unit.identifier}: {'; '.join(failed_checks(verification))}",
+            f"{unit.identifier}: {'; '.join(check.sentence for check in verification.failures)}",
             remedy=f"Nothing of it was published. Look at it: toolkit verify {source.name}",
         )
     return verification
@@ -153,8 +162,3 @@ def build_only(
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, range(1, len(rendered) + 1), rendered))
     return failures
-
-
-def failed_checks(verification: Verification) -> tuple[str, ...]:
-    """One line per failed check."""
-    return tuple(f"{check.name}: {check.detail}" for check in verification.checks if not check.ok)

@@ -88,7 +88,7 @@ def test_changes_and_figures_are_told_before_anything_happens() -> None:
         said.append(line)
 
     set_up_bare(system, say)
-    assert "about 167 MB to fetch" in said[0]
+    assert "about 166 MB to fetch" in said[0]
     assert any("Need to get 148 MB" in line for line in said)
 
 

@@ -64,7 +64,7 @@ class BuildxBuilder:
         rendered = request.rendered
         contexts: dict[str, str | Path] = {"uv": self.uv}
         if request.base_layout:
-            contexts[base_name(rendered.unit)] = f"oci-layout://{request.base_layout}"
+            contexts[base_name(rendered.unit)] = request.base_layout
         secrets = {"ca-bundle": self.ca_bundle, "uv-config": self.uv_config}
         logs = DockerClient().buildx.build(
             context / "files",

@@ -14,6 +14,7 @@ from toolkit.cli.records import lookup_record, push_record, write_record
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.cli.world import Bases, destination, lookup_bases, workshop
 from toolkit.errors import worst
+from toolkit.lock import other_digests
 from toolkit.plan import Plan
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.record import ReleaseRecord
@@ -71,14 +72,16 @@ def release(
             report(Event(kind=Kind.NOTE, text=_nothing_to_do(plan)))
             return
         bases = Bases(project=project, locked_only=locked)
+        shop = workshop(project.settings, bases=bases, cold=cold)
         if plan.to_build:
             require_locked([unit.rendered for unit in plan.to_build])
+            shop.tools()  # a machine that cannot build is told before a base is made
             plan, warnings = _with_made_bases(project, plan, bases, present, to, report)
         else:
             warnings = ()
         outcome = carry_out(
             plan,
-            workshop=workshop(project.settings, bases=bases, cold=cold),
+            workshop=shop,
             to=to,
             jobs=jobs,
             report=report,
@@ -119,9 +122,9 @@ def _with_made_bases(
         if base := bases.ensure(unit.rendered.unit.base, report):
             made[base.name] = base
     warnings = tuple(
-        f"base {base.name} is not as images.lock says: {drift}"
+        f"base {base.name} is not as images.lock says: {difference}"
         for base in made.values()
-        for drift in base.drift
+        for difference in base.drift or other_digests(project.lock, base)
     )
     for text in warnings:
         report(Event(kind=Kind.WARNING, text=text))

@@ -68,8 +68,8 @@ def verify(
 
 
 def _open(settings: Settings, image: str) -> tuple[ImageSource, str]:
-    """A path that exists is a layout, everything else a reference."""
-    if Path(image).exists():
+    """What exists on disk or is spelled as a path is a layout, everything else a reference."""
+    if image.startswith(("/", ".")) or Path(image).exists():
         from toolkit.adapters.layout import OciLayout
 
         return OciLayout.open(Path(image)), ""

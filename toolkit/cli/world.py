@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from toolkit.publish import Registry
 from toolkit.release import Destination
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
-from toolkit.workshop import Workshop
+from toolkit.workshop import Tools, Workshop
 
 
 def registry_at(settings: Settings, host: str) -> Registry:
@@ -83,25 +84,37 @@ class Bases:
 
     project: Project
     locked_only: bool = False
-    _made: dict[str, BuiltBase] = field(default_factory=dict)
+    _made: dict[str, BuiltBase | None] = field(default_factory=dict)
 
     def ensure(self, base: Base, report: Reporter) -> BuiltBase | None:
-        """The base's layout; None for a base that is an image of a registry. Raises NeedNotMet,
-        LockInvalid when it is not locked, VerificationFailed when its architecture lies."""
-        if not isinstance(base.origin, Recipe):
-            return None
+        """The base's layout; None for a base that is an image of a registry.
+
+        Raises NeedNotMet when it cannot be made, LockInvalid when it is not locked,
+        VerificationFailed when its architecture lies.
+        """
         if base.name not in self._made:
-            packages = locked_packages(self.project, base)
-            if not packages:
-                raise LockInvalid(f"images.lock has no base {base.name}", remedy="Run: toolkit lock")
-            maker = base_maker(self.project.settings, locked_only=self.locked_only)
-            built = maker.ensure_base(base, architectures_of(self.project, base), locked=packages)
-            verify_base(self.project.settings, built)
-            for platform in built.platforms.values():
-                for remark in platform.remarks:
-                    report(Event(kind=Kind.NOTE, subject=f"base {base.name}", text=remark))
-            self._made[base.name] = built
+            self._made[base.name] = self._make(base, report)
         return self._made[base.name]
+
+    def _make(self, base: Base, report: Reporter) -> BuiltBase | None:
+        settings = self.project.settings
+        locked = self.project.lock.bases.get(base.name)
+        if not locked:
+            raise LockInvalid(f"images.lock has no base {base.name}", remedy="Run: toolkit lock")
+        if isinstance(base.origin, Reference):
+            images = images_of(registry_at(settings, base.origin.registry), base.origin.repository)
+            digests = {architecture: entry.digest for architecture, entry in locked.items()}
+            verify_base(settings, f"base {base.origin}", images, digests)
+            return None
+        maker = base_maker(settings, locked_only=self.locked_only)
+        packages = locked_packages(self.project, base)
+        built = maker.ensure_base(base, architectures_of(self.project, base), locked=packages)
+        layout = _open_layout(built.layout)
+        digests = {architecture: platform.manifest for architecture, platform in built.platforms.items()}
+        verify_base(settings, f"base {base.name}", layout, digests)
+        for remark in sorted({text for platform in built.platforms.values() for text in platform.remarks}):
+            report(Event(kind=Kind.NOTE, subject=f"base {base.name}", text=remark))
+        return built
 
     def layout_of(self, unit: BuildUnit) -> str | None:
         """What Buildx takes as the base's context, None where FROM names a registry's image."""
@@ -114,16 +127,13 @@ def locked_packages(project: Project, base: Base) -> dict[Architecture, tuple[Lo
     return {architecture: entry.packages for architecture, entry in locked.items()}
 
 
-def verify_base(settings: Settings, built: BuiltBase) -> None:
+def verify_base(
+    settings: Settings, name: str, source: ImageSource, digests: Mapping[Architecture, Digest]
+) -> None:
     """Raises VerificationFailed, with the first offending paths, for a base whose architecture lies."""
-    from toolkit.adapters.layout import OciLayout
-
-    layout = OciLayout.open(built.layout)
-    for architecture, platform in sorted(built.platforms.items()):
-        found = verify_reference(
-            layout, platform.manifest, platform=architecture.platform, scans=scans(settings)
-        )
-        ensure_verified(f"base {built.name}", found)
+    for architecture, digest in sorted(digests.items()):
+        found = verify_reference(source, digest, platform=architecture.platform, scans=scans(settings))
+        ensure_verified(name, found)
 
 
 def look(settings: Settings, registry: str) -> Facts:
@@ -133,31 +143,38 @@ def look(settings: Settings, registry: str) -> Facts:
     return observe(settings.environment, registry=registry, project=settings.project)
 
 
-def workshop(settings: Settings, *, bases: Bases, facts: Facts, cold: bool) -> Workshop:
-    """Buildx on the engine that `facts` found. Raises NeedNotMet, with every lack, where it cannot build."""
-    from toolkit.adapters.buildx import BuildxBuilder
+def workshop(settings: Settings, *, bases: Bases, cold: bool) -> Workshop:
+    """Buildx on this machine's engine, looked for when something is to be built."""
     from toolkit.adapters.git import Checkout
-    from toolkit.adapters.uv import ensure_uv
 
-    engine = require_engine(facts)
-    native = Architecture(engine.architecture)
     checkout = Checkout(settings.project)
     return Workshop(
-        builder=BuildxBuilder(
-            uv=ensure_uv(settings.cache / "tools", native, settings.uv_environment),
-            ca_bundle=settings.ca_bundle,
-            uv_config=write_uv_config(settings),
-        ),
+        tools=functools.cache(functools.partial(building_tools, settings)),
         base_layout=bases.layout_of,
         layout=_open_layout,
         layouts=settings.cache / "layouts",
         logs=settings.dist / "logs",
-        native=frozenset({native}),
         scans=scans(settings),
         revision=checkout.revision,
         source=checkout.source,
         cold=cold,
     )
+
+
+def building_tools(settings: Settings) -> Tools:
+    """Raises NeedNotMet, with every lack, where nothing can be built."""
+    from toolkit.adapters.buildx import BuildxBuilder
+    from toolkit.adapters.engine import ask_versions
+    from toolkit.adapters.uv import ensure_uv
+
+    facts = ask_versions(look(settings, DEFAULT_REGISTRY))
+    native = Architecture(require_engine(facts).architecture)
+    builder = BuildxBuilder(
+        uv=ensure_uv(settings.cache / "tools", native, settings.uv_environment),
+        ca_bundle=settings.ca_bundle,
+        uv_config=write_uv_config(settings),
+    )
+    return Tools(builder=builder, native=frozenset({native}))
 
 
 def _open_layout(path: Path) -> ImageSource:

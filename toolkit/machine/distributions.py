@@ -56,14 +56,6 @@ PROGRAMS = (
         download=60 * MIB,
         disk=364 * MIB,
     ),
-    Program(
-        name="bases",
-        path="/usr/bin/mmdebstrap",
-        packages=("arch-test", "mmdebstrap"),
-        answers=("base images",),
-        download=1 * MIB,
-        disk=1 * MIB,
-    ),
 )
 
 

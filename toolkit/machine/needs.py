@@ -165,13 +165,13 @@ def _emulated_by(emulator: Emulator) -> str:
 
 
 def _bases(facts: Facts) -> Need:
-    if "bases" in facts.programs:
-        return Need(name="base images", state=State.OK, detail="mmdebstrap bootstraps them from apt's mirror")
+    if facts.host.has_apt:
+        return Need(name="base images", state=State.OK, detail="unpacked from the packages of apt's mirror")
     return Need(
         name="base images",
         state=State.MISSING,
-        detail="no mmdebstrap to bootstrap them from a mirror",
-        remedy=SETUP,
+        detail="no apt to fetch a Debian suite's packages with",
+        remedy='In images.toml let the base be an image: reference = "HOST/debian:bullseye"',
     )
 
 

@@ -60,7 +60,7 @@ def wanted_programs(facts: Facts) -> tuple[Program, ...]:
 
     An engine that answers is somebody's: neither it nor its plugins are touched.
     """
-    wanted = {"bases"}
+    wanted: set[str] = set()
     if _wants_engine(facts):
         wanted.add("engine")
         if facts.buildx is None or facts.client is None:

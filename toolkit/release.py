@@ -30,7 +30,7 @@ from toolkit.publish import Registry, publish_image, publish_index
 from toolkit.render import LABEL, RenderedUnit
 from toolkit.units import BuildUnit, siblings
 from toolkit.verify import ImageSource, Verification
-from toolkit.workshop import Watch, Workshop, check, make
+from toolkit.workshop import Made, Watch, Workshop, check, make
 
 _LOOKUPS = 16
 
@@ -183,19 +183,29 @@ class _Run:
         return finished
 
     def _build(self, planned: PlannedUnit, watch: Watch) -> Finished:
-        rendered, unit = planned.rendered, planned.rendered.unit
-        made = make(rendered, self._workshop, watch)
+        made = make(planned.rendered, self._workshop, watch)
         with watch.timed("publish"):
-            image = publish_image(
-                made.manifest,
-                made.source,
-                registry=self._to.registry,
-                repository=self._to.repository(unit.repository),
-                tags=(planned.build_tag,),
-            )
+            image = self._publish(made, planned, watch)
         finished = self._read_back(planned, image, watch)
         shutil.rmtree(made.layout)
-        return replace(finished, built=True, emulated=self._workshop.emulates(rendered))
+        if image.digest != made.manifest.digest:
+            return finished
+        return replace(finished, built=True, emulated=self._workshop.emulates(planned.rendered))
+
+    def _publish(self, made: Made, planned: PlannedUnit, watch: Watch) -> Descriptor:
+        """The image that stands under the build tag afterwards: the first one put there stays, as others
+        may deploy it already. The same inputs on another machine differ in the revision label."""
+        registry = self._to.registry
+        repository = self._to.repository(planned.rendered.unit.repository)
+        there = registry.lookup_descriptor(repository, planned.build_tag)
+        if there and there.digest != made.manifest.digest:
+            watch.tell(
+                Kind.NOTE, f"another release put {planned.build_tag} meanwhile: {there.digest} is kept"
+            )
+            return there
+        return publish_image(
+            made.manifest, made.source, registry=registry, repository=repository, tags=(planned.build_tag,)
+        )
 
     def _read_back(self, planned: PlannedUnit, image: Descriptor | None, watch: Watch) -> Finished:
         """Verify what the registry hands out; layers that were verified on this run are not read twice."""

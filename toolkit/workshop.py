@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toolkit.build import Builder, BuildRequest
 from toolkit.contracts import contract_of
-from toolkit.errors import ToolkitError, VerificationFailed
+from toolkit.errors import NeedNotMet, ToolkitError, VerificationFailed
 from toolkit.oci import Architecture, Manifest
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.render import RenderedUnit, runs_on_target
@@ -104,7 +104,7 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
         source=workshop.source,
         cold=workshop.cold,
     )
-    with watch.timed("build"):
+    with watch.timed("build"), _disk_trouble(unit.identifier):
         workshop.tools().builder.build(request, on_stage=lambda stage: watch.tell(Kind.STAGE, stage))
     source = workshop.layout(layout)
     with watch.timed("verify"):
@@ -112,6 +112,18 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
     manifest = source.get_manifest(verification.digest)
     assert isinstance(manifest, Manifest)
     return Made(layout=layout, source=source, manifest=manifest, verification=verification)
+
+
+@contextmanager
+def _disk_trouble(identifier: str) -> Iterator[None]:
+    """A full disk fails the unit that meets it: what the others need may be there already."""
+    try:
+        yield
+    except OSError as error:
+        raise NeedNotMet(
+            f"{identifier}: {error.strerror or error}: {error.filename or 'the layout or its log'}",
+            remedy="Look at the disk and who may write there; `make clean`, `docker buildx prune` free some.",
+        ) from error
 
 
 def check(
@@ -135,9 +147,11 @@ def check(
         scans=workshop.scans,
     )
     if not verification.ok:
+        image = f"{source.name}@{selector}" if selector else source.name
         raise VerificationFailed(
             f"{unit.identifier}: {'; '.join(check.sentence for check in verification.failures)}",
-            remedy=f"Nothing of it was published. Look at it: toolkit verify {source.name}",
+            remedy="No name that people pull was moved. Look at it: "
+            f"toolkit verify {image} --consumer {unit.consumer}",
         )
     return verification
 
@@ -159,6 +173,9 @@ def build_only(
         else:
             watch.tell(Kind.FINISHED, f"{made.manifest.digest} in {made.layout}")
 
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="unit")
+    try:
         list(pool.map(one, range(1, len(rendered) + 1), rendered))
+    finally:  # an interrupt does not wait for builds
+        pool.shutdown(wait=False, cancel_futures=True)
     return failures

@@ -1,0 +1,130 @@
+"""Releases without an engine: a builder that writes prepared images, a registry in memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fakes import MemoryRegistry
+from tests.images import DOCKER, OCI, FakeImage, Item, layer, program, single
+from tests.projects import AMD64, ARM64, CATALOG, SOURCES, rendered, units, with_file
+from toolkit.adapters.layout import OciLayout
+from toolkit.adapters.registry import RegistryImages
+from toolkit.build import Builder, BuildRequest, OnStage
+from toolkit.catalog.model import Consumer
+from toolkit.oci import Architecture, Index
+from toolkit.plan import Plan
+from toolkit.progress import Event
+from toolkit.release import Destination, Outcome, carry_out, plan_release
+from toolkit.render import RenderedUnit, Sources
+from toolkit.units import BuildUnit
+from toolkit.verify import MemoryScans
+from toolkit.workshop import Tools, Workshop
+
+PYTORCH = "pytorch-inference"
+LIST = "1.12.1-cpu-py39-debian11-sagemaker"
+BOTH = (AMD64, ARM64)
+EVERY = tuple(each.identifier for each in units())
+
+
+def honest(each: RenderedUnit, *, elf: str = "", **labels: str) -> FakeImage:
+    """An image that keeps its consumer's contract; `elf` is another architecture for its library."""
+    made_for = each.unit.architecture.value
+    items = [
+        program("usr/bin/python3", made_for),
+        Item("usr/local/bin/serve", b"#!/usr/bin/python3\n", 0o755),
+        program("usr/lib/libtorch.so", elf or made_for),
+    ]
+    types = DOCKER if each.unit.consumer is Consumer.SAGEMAKER else OCI
+    return FakeImage(
+        layers=[layer(*items, media_type=types[2])],
+        platform=each.unit.platform,
+        command=["serve"],
+        types=types,
+        settings={"Labels": {**each.labels, **labels}},
+    )
+
+
+@dataclass
+class FixedBuilder:
+    """Writes an honest image for every unit but those in `images`; those in `trouble` raise.
+
+    `during` is called in the middle of each build.
+    """
+
+    images: dict[str, FakeImage] = field(default_factory=dict)
+    trouble: dict[str, BaseException] = field(default_factory=dict)
+    built: list[str] = field(default_factory=list)
+    during: Callable[[str], None] = lambda identifier: None
+
+    def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
+        identifier = request.rendered.unit.identifier
+        self.built.append(identifier)
+        on_stage("packages 2/2 RUN uv")
+        self.during(identifier)
+        if identifier in self.trouble:
+            raise self.trouble[identifier]
+        single(request.layout, self.images.get(identifier) or honest(request.rendered))
+
+
+def _conforms(builder: FixedBuilder) -> Builder:
+    return builder
+
+
+@dataclass
+class House:
+    """Everything that a release takes, small and real."""
+
+    directory: Path
+    registry: MemoryRegistry = field(default_factory=MemoryRegistry)
+    builder: FixedBuilder = field(default_factory=FixedBuilder)
+    events: list[Event] = field(default_factory=list)
+    sources: Sources = SOURCES
+    prefix: str = ""
+    catalog: str = CATALOG
+
+    @property
+    def to(self) -> Destination:
+        return Destination(
+            registry=self.registry,
+            prefix=self.prefix,
+            images=lambda repository: RegistryImages(self.registry, repository),
+        )
+
+    @property
+    def workshop(self) -> Workshop:
+        return Workshop(
+            tools=lambda: Tools(builder=self.builder, native=frozenset({Architecture.AMD64})),
+            base_layout=lambda unit: None,
+            layout=OciLayout.open,
+            layouts=self.directory / "layouts",
+            logs=self.directory / "logs",
+            scans=MemoryScans(),
+        )
+
+    def rendered(self, each: BuildUnit) -> RenderedUnit:
+        return rendered(each, sources=self.sources)
+
+    def plan(self, *identifiers: str) -> Plan:
+        every = units(self.catalog)
+        selected = [each for each in every if each.identifier in (identifiers or EVERY)]
+        return plan_release(selected, every, render=self.rendered, to=self.to)
+
+    def release(self, *identifiers: str, jobs: int = 2) -> Outcome:
+        return carry_out(
+            self.plan(*identifiers), workshop=self.workshop, to=self.to, jobs=jobs, report=self.events.append
+        )
+
+    def public_tags(self, repository: str = PYTORCH) -> set[str]:
+        return {tag for tag in self.registry.tags[repository] if not tag.startswith("b-")}
+
+    def index(self, tag: str = LIST, repository: str = PYTORCH) -> Index:
+        found = self.registry.manifests[repository][self.registry.tags[repository][tag]]
+        assert isinstance(found, Index)
+        return found
+
+    def puts(self) -> list[str]:
+        return [subject for _, _, subject in self.registry.made("put_manifest")]
+
+    def change_sources(self) -> None:
+        """What goes into every image is new from here on."""
+        self.sources = with_file("serve", b"#!/usr/bin/python3\n# new\n")

@@ -33,7 +33,7 @@ _LIKELY = {
     507: "its disk is full",
 }
 
-_WORDS = 300
+_WORDS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,8 @@ def read_answer(response: httpx.Response, body: bytes) -> Answer:
             detail = each.get("detail")
             words.append(f"{each.get('message') or each.get('code')}{f' ({detail})' if detail else ''}")
     except (ValueError, KeyError, TypeError, AttributeError):
-        plain = response.headers.get("content-type", "").startswith("text/plain")
+        # Go's server says in plain text, with no type at all, that its port speaks TLS.
+        plain = response.headers.get("content-type", "text/plain").startswith("text/plain")
         words = [body.decode(errors="replace")] if plain else []
     told = " ".join("; ".join(words).split())
     text = "".join(char for char in told if char.isprintable())[:_WORDS]
@@ -149,7 +150,7 @@ def unreachable(error: httpx.HTTPError, *, host: str) -> RegistryTrouble:
             remedy=f"Check the network and the proxy settings: toolkit doctor --registry {host}",
         )
     return RegistryUnavailable(
-        f"{host}: the connection broke ({error or type(error).__name__})", remedy=_start_line(host)
+        f"{host}: the connection broke ({str(error) or type(error).__name__})", remedy=_start_line(host)
     )
 
 

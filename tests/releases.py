@@ -11,11 +11,12 @@ from toolkit.adapters.layout import OciLayout
 from toolkit.adapters.registry import RegistryImages
 from toolkit.build import Builder, BuildRequest, OnStage
 from toolkit.catalog.model import Consumer
-from toolkit.oci import Architecture, Index
+from toolkit.oci import Architecture, Index, Platform
 from toolkit.plan import Plan
 from toolkit.progress import Event
 from toolkit.release import Destination, Outcome, carry_out, plan_release
 from toolkit.render import RenderedUnit, Sources
+from toolkit.tags import build_tag
 from toolkit.units import BuildUnit
 from toolkit.verify import MemoryScans
 from toolkit.workshop import Tools, Workshop
@@ -109,9 +110,16 @@ class House:
         selected = [each for each in every if each.identifier in (identifiers or EVERY)]
         return plan_release(selected, every, render=self.rendered, to=self.to)
 
-    def release(self, *identifiers: str, jobs: int = 2) -> Outcome:
+    def release(
+        self, *identifiers: str, jobs: int = 2, may_drop: frozenset[Platform] = frozenset()
+    ) -> Outcome:
         return carry_out(
-            self.plan(*identifiers), workshop=self.workshop, to=self.to, jobs=jobs, report=self.events.append
+            self.plan(*identifiers),
+            workshop=self.workshop,
+            to=self.to,
+            jobs=jobs,
+            report=self.events.append,
+            may_drop=may_drop,
         )
 
     def public_tags(self, repository: str = PYTORCH) -> set[str]:
@@ -128,3 +136,10 @@ class House:
     def change_sources(self) -> None:
         """What goes into every image is new from here on."""
         self.sources = with_file("serve", b"#!/usr/bin/python3\n# new\n")
+
+    def rebuild(self, identifier: str) -> None:
+        """Take the unit's image out of the registry and let the builder make another of the same inputs."""
+        each = next(each for each in units(self.catalog) if each.identifier == identifier)
+        again = self.rendered(each)
+        del self.registry.tags[each.repository][build_tag(again.build_id)]
+        self.builder.images[identifier] = honest(again, **{"org.opencontainers.image.revision": "another"})

@@ -6,13 +6,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, get_origin
 
 from toolkit.errors import UsageError
 from toolkit.oci import Digest, Reference
 
 SCHEMA_VERSION = 1
 RELEASES = "releases"
+
+_RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 # ACCOUNT.dkr.ecr[-fips].REGION.SUFFIX, https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
 _ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\..+")
@@ -102,30 +104,45 @@ class ReleaseRecord:
                 raise UsageError(
                     f"{name} has schema_version {data['schema_version']}; this toolkit reads "
                     f"{SCHEMA_VERSION}",
-                    remedy="Use the toolkit that wrote it, or release again: make release",
+                    remedy="Use the toolkit that wrote it, or remove it and release again: make release",
                 )
             return cls(
-                release=data["release"],
-                created=data["created"],
-                registry=data["registry"],
-                toolkit=data.get("toolkit", ""),
+                release=_release_id(data["release"]),
+                created=str(data["created"]),
+                registry=str(data["registry"]),
+                toolkit=str(data.get("toolkit", "")),
                 warnings=tuple(data.get("warnings", ())),
                 images=tuple(_image(entry) for entry in data["images"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise UsageError(
-                f"{name} cannot be read: {error}", remedy="Release again: make release"
+                f"{name} cannot be read: {what}", remedy="Remove it and release again: make release"
             ) from error
 
 
-_IMAGE_FIELDS = frozenset(each.name for each in fields(PublishedImage))
-_TUPLES = ("entrypoint", "ports")
+def _release_id(text: object) -> str:
+    """It becomes the name of a file. Raises ValueError for anything else."""
+    if not _RELEASE_ID.fullmatch(str(text)):
+        raise ValueError(f"{text!r} is not a release id")
+    return str(text)
+
+
+_JSON_KINDS: Mapping[Any, type] = {str: str, int: int, bool: bool}
 
 
 def _image(entry: Mapping[str, Any]) -> PublishedImage:
-    known = {name: value for name, value in entry.items() if name in _IMAGE_FIELDS}
-    known |= {name: tuple(known[name]) for name in _TUPLES}
-    return PublishedImage(**known | {"packages": tuple(Package(**each) for each in entry["packages"])})
+    """Fields that a later toolkit added are passed over. Raises KeyError and TypeError."""
+    values = {each.name: entry[each.name] for each in fields(PublishedImage)}
+    for each in fields(PublishedImage):
+        wanted = _JSON_KINDS.get(each.type, list if get_origin(each.type) is tuple else dict)
+        if not isinstance(values[each.name], wanted):
+            raise TypeError(f"{each.name} is {values[each.name]!r}")
+    packages = tuple(
+        Package(name=each["name"], version=each["version"], kind=each["kind"]) for each in values["packages"]
+    )
+    lists = {name: tuple(values[name]) for name in ("entrypoint", "ports")}
+    return PublishedImage(**values | lists | {"packages": packages})
 
 
 def release_id(created: datetime, images: Sequence[PublishedImage]) -> str:

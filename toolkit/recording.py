@@ -1,7 +1,7 @@
 """Outcome of a release → release record. Pure."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from toolkit.catalog.model import Consumer
@@ -38,8 +38,11 @@ def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
     Units that are not deployable as their consumer wants them (no list yet) are left out.
     """
     rows = tuple(row for finished in outcome.finished if (row := _row(finished, outcome, circumstances)))
+    before = circumstances.before
     images = carried_over(
-        circumstances.before,
+        replace(before, images=tuple(_relisted(each, outcome, circumstances.to) for each in before.images))
+        if before
+        else None,
         registry=circumstances.to.place,
         published=rows,
         known=circumstances.known,
@@ -106,6 +109,17 @@ def _row(finished: Finished, outcome: Outcome, circumstances: Circumstances) -> 
         index_uri=str(place.with_digest(index.digest)) if index else "",
         index_digest=index.digest if index else "",
     )
+
+
+def _relisted(image: PublishedImage, outcome: Outcome, to: Destination) -> PublishedImage:
+    """An image of the record before, behind the list that this release put around it for its sibling."""
+    for (repository, tag), index in outcome.lists.items():
+        children = {str(child.digest) for child in index.manifests}
+        if image.repository == to.repository(repository) and image.digest in children:
+            listed = str(image.pinned.with_digest(index.digest))
+            uri = image.uri if image.consumer == Consumer.SAGEMAKER else listed
+            return replace(image, index_tag=tag, index_uri=listed, index_digest=index.digest, uri=uri)
+    return image
 
 
 def _earlier(before: ReleaseRecord | None, identifier: str, digest: Digest) -> PublishedImage | None:

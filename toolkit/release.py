@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from toolkit import tags
 from toolkit.errors import RegistryTrouble, ToolkitError
-from toolkit.oci import Descriptor, ImageConfig, Manifest
+from toolkit.oci import Descriptor, ImageConfig, Index, Manifest, Platform
 from toolkit.plan import (
     Action,
     Observed,
@@ -78,7 +78,7 @@ class Outcome:
     """
 
     finished: tuple[Finished, ...]
-    lists: Mapping[tuple[str, str], Descriptor]
+    lists: Mapping[tuple[str, str], Index]
     failures: Mapping[str, ToolkitError]
     withheld: frozenset[str] = frozenset()
 
@@ -124,12 +124,21 @@ def lookup_inputs(to: Destination, unit: BuildUnit) -> Mapping[str, str] | None:
     return None
 
 
-def carry_out(plan: Plan, *, workshop: Workshop, to: Destination, jobs: int, report: Reporter) -> Outcome:
+def carry_out(
+    plan: Plan,
+    *,
+    workshop: Workshop,
+    to: Destination,
+    jobs: int,
+    report: Reporter,
+    may_drop: frozenset[Platform] = frozenset(),
+) -> Outcome:
     """Build what is to be built, verify, publish. One unit failing stops no other.
 
+    `may_drop` are platforms that a list may lose; otherwise none is replaced by one with fewer.
     Raises KeyboardInterrupt when interrupted; whatever has its public tags by then is complete.
     """
-    run = _Run(plan=plan, workshop=workshop, to=to, report=report)
+    run = _Run(plan=plan, workshop=workshop, to=to, report=report, may_drop=may_drop)
     pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="unit")
     try:
         pending = {pool.submit(run.finish, unit): unit for unit in plan.units}
@@ -152,13 +161,22 @@ def carry_out(plan: Plan, *, workshop: Workshop, to: Destination, jobs: int, rep
 class _Run:
     """What one release knows while it goes on. `finish` runs in threads, the rest in the caller's."""
 
-    def __init__(self, *, plan: Plan, workshop: Workshop, to: Destination, report: Reporter) -> None:
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        workshop: Workshop,
+        to: Destination,
+        report: Reporter,
+        may_drop: frozenset[Platform],
+    ) -> None:
         self._plan = plan
+        self._may_drop = may_drop
         self._workshop = workshop
         self._to = to
         self._report = report
         self.finished: dict[str, Finished] = {}
-        self.lists: dict[tuple[str, str], Descriptor] = {}
+        self.lists: dict[tuple[str, str], Index] = {}
         self.failures: dict[str, ToolkitError] = {}
         self.withheld: set[str] = set()
 
@@ -184,6 +202,7 @@ class _Run:
 
     def _build(self, planned: PlannedUnit, watch: Watch) -> Finished:
         made = make(planned.rendered, self._workshop, watch)
+        watch.tell(Kind.STAGE, f"publishing {made.manifest.size / 1e6:.0f} MB")
         with watch.timed("publish"):
             image = self._publish(made, planned, watch)
         finished = self._read_back(planned, image, watch)
@@ -262,14 +281,16 @@ class _Run:
             absent = [m.unit.identifier for m in group.members if m.unit.identifier not in images]
             self._tell(Kind.WARNING, subject, f"not published: {', '.join(absent)} is not in the registry")
             return
-        self.lists[group.repository, group.tag] = publish_index(
+        publish_index(
             index.manifests,
             required=group.required,
             media_type=group.media_type,
             registry=self._to.registry,
             repository=self._to.repository(group.repository),
             tag=group.tag,
+            may_drop=self._may_drop,
         )
+        self.lists[group.repository, group.tag] = index
         self._tell(Kind.FINISHED, subject, index.digest)
 
     def _images(self, group: PlannedList) -> dict[str, Descriptor]:

@@ -74,7 +74,7 @@ def to_md(record: ReleaseRecord) -> str:
     lines = [
         f"# Release {record.release}",
         "",
-        f"{len(record.images)} images in {record.registry}, {record.created}.",
+        f"Images in {record.registry} on {record.created}: {len(record.images)}.",
         "",
         "| " + " | ".join(_MARKDOWN) + " |",
         "|" + " --- |" * len(_MARKDOWN),
@@ -94,9 +94,9 @@ def _escaped(text: str) -> str:
 
 def human_size(size: float) -> str:
     """Bytes as people read them: 1.5 GB. Decimal units, as registries and disks are sold."""
-    if size < 1_000_000:
+    if size < 999_500:
         return f"{size / 1_000:.0f} kB"
-    return f"{size / 1_000_000:.0f} MB" if size < 1_000_000_000 else f"{size / 1_000_000_000:.1f} GB"
+    return f"{size / 1_000_000:.0f} MB" if size < 999_500_000 else f"{size / 1_000_000_000:.1f} GB"
 
 
 FORMATS: Mapping[str, Callable[[ReleaseRecord], str]] = {"json": to_json, "csv": to_csv, "md": to_md}

@@ -13,7 +13,7 @@ from tests.projects import AMD64, ARM64, CATALOG, unit
 from tests.releases import BOTH, EVERY, LIST, PYTORCH, House, honest
 from toolkit import tags
 from toolkit.errors import BuildFailed, ExitCode, RegistryUnavailable, ToolkitError, worst
-from toolkit.oci import Manifest
+from toolkit.oci import Manifest, Platform
 from toolkit.plan import Action
 from toolkit.progress import Kind
 from toolkit.publish import publish_image
@@ -47,7 +47,7 @@ def test_a_release_leaves_arch_tags_build_tags_and_lists(house: House) -> None:
     }
     assert {each.rendered.unit.identifier for each in outcome.finished} == set(EVERY)
     assert all(each.built and each.verification.ok for each in outcome.finished)
-    assert outcome.lists[PYTORCH, LIST] == house.index().descriptor
+    assert outcome.lists[PYTORCH, LIST] == house.index()
 
 
 def test_each_list_is_put_after_its_arch_tags_and_those_after_all_build_tags_of_the_list(
@@ -116,7 +116,7 @@ def test_carrying_out_a_plan_that_is_done_builds_and_puts_nothing(house: House) 
     assert house.builder.built == []
     assert house.puts() == []
     assert not any(each.built for each in outcome.finished)
-    assert outcome.lists[PYTORCH, LIST] == house.index().descriptor
+    assert outcome.lists[PYTORCH, LIST] == house.index()
 
 
 def test_a_deleted_list_is_put_again_without_a_build(house: House) -> None:
@@ -286,7 +286,7 @@ def test_the_sibling_completes_the_list_later(house: House) -> None:
     house.builder.built.clear()
     outcome = house.release(AMD64)
     assert house.builder.built == [AMD64]
-    assert outcome.lists[PYTORCH, LIST] == house.index().descriptor
+    assert outcome.lists[PYTORCH, LIST] == house.index()
     assert [str(platform) for platform in house.index().platforms] == ["linux/amd64", "linux/arm64"]
 
 
@@ -308,6 +308,16 @@ def test_a_list_never_loses_a_platform_silently(house: House) -> None:
     assert codes(outcome) is ExitCode.CONFLICT
     assert "linux/amd64" in str(outcome.failures[f"registry.example/{PYTORCH}:{LIST}"])
     assert house.index().raw == old
+
+
+def test_a_list_loses_a_platform_that_may_be_dropped(house: House) -> None:
+    house.release(*BOTH)
+    house.catalog = CATALOG.replace('["amd64", "arm64"]', '["arm64"]').replace(
+        'remarks.amd64 = "carries CUDA libraries"\n', ""
+    )
+    outcome = house.release(ARM64, may_drop=frozenset({Platform("linux", "amd64")}))
+    assert not outcome.failures
+    assert [str(platform) for platform in house.index().platforms] == ["linux/arm64"]
 
 
 # --- two releases at once, and one that is interrupted

@@ -21,7 +21,7 @@ help: ## Show this list.
 	@echo "  Variables: IMAGES='GLOB …'  REGISTRY=HOST[:PORT][/PATH]  SETUP=no  ARGS='--option …'"
 
 venv:
-	@scripts/venv.sh $(VENV) locks/toolkit.txt
+	@scripts/venv.sh $(VENV) locks/toolkit.txt locks/dev.txt
 
 devenv:
 	@scripts/venv.sh $(VENV) locks/dev.txt

@@ -1,7 +1,7 @@
 #!/bin/sh
-# venv.sh DIR LOCK: make the virtual environment DIR hold exactly what LOCK lists.
+# venv.sh DIR LOCK [OTHER-LOCK]: make the virtual environment DIR hold exactly what LOCK lists.
 #
-# LOCK is a complete requirements file with hashes. DIR/.made-from names the one it was made from and is
+# LOCK is a complete requirements file with hashes; one made from OTHER-LOCK, which lists more, will do. DIR/.made-from names the one it was made from and is
 # written last: a call that was cut off half-way is made again from the start by the next one, and
 # where nothing changed no Python is started. Needs a Python of at least 3.11 with venv; on Debian as
 # root it is installed. SETUP=no changes nothing, prints the lines to run and ends with 1.
@@ -12,18 +12,24 @@ die() {
     exit 1
 }
 
-[ $# -eq 2 ] || die "usage: venv.sh DIR LOCK"
+[ $# -eq 2 ] || [ $# -eq 3 ] || die "usage: venv.sh DIR LOCK [OTHER-LOCK]"
 dir=$1
 lock=$2
-[ -r "$lock" ] || die "venv.sh: $lock cannot be read: is this the root of the repository?"
+other=${3:-$2}
+for file in "$lock" "$other"; do
+    [ -r "$file" ] || die "venv.sh: $file cannot be read: is this the root of the repository?"
+done
 
 command -v sha256sum >/dev/null || sha256sum() { shasum -a 256; }
 
 # A virtual environment knows its own path, so the stamp has it too: a moved directory is made anew.
-stamp="$(sha256sum <"$lock") $(cd "$(dirname "$dir")" && pwd)/$(basename "$dir")"
+stamp_of() {
+    echo "$(sha256sum <"$1") $(cd "$(dirname "$dir")" && pwd)/$(basename "$dir")"
+}
 
 is_current() {
-    [ -x "$dir/bin/python" ] && [ -f "$dir/.made-from" ] && read -r made <"$dir/.made-from" && [ "$made" = "$stamp" ]
+    [ -x "$dir/bin/python" ] && [ -f "$dir/.made-from" ] && read -r made <"$dir/.made-from" || return 1
+    [ "$made" = "$(stamp_of "$lock")" ] || [ "$made" = "$(stamp_of "$other")" ]
 }
 
 is_current && exit 0
@@ -100,5 +106,13 @@ if ! { [ -s "$dir/uv.txt" ] && pip "$@" -r "$dir/uv.txt" &&
         "Check the package index of this machine (pip config list), the network and the disk, then run it again."
 fi
 rm -f "$dir/uv.txt" "$dir/uv.log"
-echo "$stamp" >"$dir/.made-from"
+
+# The project itself, as a path and a program: building it would want a build backend that no lock lists.
+root=$(cd "$(dirname "$0")/.." && pwd)
+for site in "$dir"/lib/python3*/site-packages; do
+    echo "$root" >"$site/multiarch-images.pth"
+done
+printf '#!%s\nfrom toolkit.cli import main\n\nmain()\n' "$(cd "$dir" && pwd)/bin/python" >"$dir/bin/toolkit"
+chmod +x "$dir/bin/toolkit"
+stamp_of "$lock" >"$dir/.made-from"
 echo "venv.sh: made in $(($(date +%s) - began)) s" >&2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.catalog import parse_catalog
 from toolkit.catalog.model import Catalog
-from toolkit.lock import Lock, LockedBase, LockedUnit, inputs_digest
+from toolkit.lock import Lock, LockedBase, LockedUnit, base_inputs_digest, inputs_digest
 from toolkit.oci import Architecture, Digest
 from toolkit.render import BaseIdentity, Compression, RenderedUnit, Sources, base_name, render
 from toolkit.units import BuildUnit, expand
@@ -122,7 +122,10 @@ def lock_of(some: Iterable[BuildUnit], *, sources: Sources = SOURCES) -> Lock:
     return Lock(
         bases={
             each.base.name: {
-                architecture: LockedBase(digest=base_digest(architecture)) for architecture in Architecture
+                architecture: LockedBase(
+                    inputs=base_inputs_digest(each.base), digest=base_digest(architecture)
+                )
+                for architecture in Architecture
             }
             for each in rows
         },

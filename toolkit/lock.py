@@ -9,12 +9,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import assert_never
 
 import tomli
 
 from toolkit.bases import BuiltBase, LockedPackage, Packages
+from toolkit.catalog.model import Base, Recipe
 from toolkit.errors import LockInvalid
-from toolkit.oci import Architecture, Digest
+from toolkit.oci import Architecture, Digest, Reference
 from toolkit.units import BuildUnit
 
 VERSION = 1
@@ -41,9 +43,13 @@ class LockedBase:
     """A base on one architecture: the image's digest and, when it is bootstrapped, all its packages.
 
     A bootstrap is deterministic: the same packages give the same digest on every machine.
+    `inputs` is `base_inputs_digest` of what was locked; `index` is what FROM is pinned to when the base
+    is an image of a registry, as one build takes the same base for two platforms.
     """
 
+    inputs: str
     digest: Digest
+    index: Digest | None = None
     packages: Packages = ()
 
 
@@ -85,13 +91,31 @@ def get_locked(lock: Lock, unit: BuildUnit, serving: Sequence[str]) -> LockedUni
     return locked
 
 
-def get_locked_base(lock: Lock, unit: BuildUnit) -> LockedBase:
-    """The entry of the unit's base for its architecture. Raises LockInvalid when there is none."""
-    locked = lock.bases.get(unit.base.name, {}).get(unit.architecture)
+def base_inputs_digest(base: Base) -> str:
+    """Digest of what a base is made of: the reference, or the suite and the packages asked for."""
+    match base.origin:
+        case Recipe(suite=suite, packages=packages):
+            asked = [suite, sorted(packages)]
+        case Reference() as reference:
+            asked = [str(reference)]
+        case _:
+            assert_never(base.origin)
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def lookup_locked_base(lock: Lock, base: Base, architecture: Architecture) -> LockedBase | None:
+    """The base's entry, None when there is none or it was made from another recipe or reference."""
+    locked = lock.bases.get(base.name, {}).get(architecture)
+    return locked if locked and locked.inputs == base_inputs_digest(base) else None
+
+
+def get_locked_base(lock: Lock, base: Base, architecture: Architecture) -> LockedBase:
+    """The base's entry. Raises LockInvalid when there is none that fits."""
+    locked = lookup_locked_base(lock, base, architecture)
     if locked is None:
         raise LockInvalid(
-            f"images.lock has no base {unit.base.name} for {unit.architecture}",
-            remedy=f"Run: toolkit lock '{unit.identifier}'",
+            f"images.lock has no base {base.name} for {architecture} that fits images.toml:{base.line}",
+            remedy="Run: toolkit lock",
         )
     return locked
 
@@ -118,7 +142,9 @@ def parse_lock(text: str) -> Lock:
         bases = {
             name: {
                 Architecture(architecture): LockedBase(
+                    inputs=_text(entry["inputs"]),
                     digest=Digest(_text(entry["digest"])),
+                    index=Digest(_text(entry["index"])) if "index" in entry else None,
                     packages=tuple(LockedPackage.parse(line) for line in _texts(entry, "packages")),
                 )
                 for architecture, entry in architectures.items()
@@ -167,7 +193,10 @@ def format_lock(lock: Lock) -> str:
     lines = ["# Written by `toolkit lock`. Review and commit it like any lock file.", f"version = {VERSION}"]
     for name, architectures in sorted(lock.bases.items()):
         for architecture, base in sorted(architectures.items()):
-            lines += ["", f"[bases.{_quoted(name)}.{architecture}]", f"digest = {_quoted(base.digest)}"]
+            lines += ["", f"[bases.{_quoted(name)}.{architecture}]"]
+            lines += [f"inputs = {_quoted(base.inputs)}", f"digest = {_quoted(base.digest)}"]
+            if base.index:
+                lines.append(f"index = {_quoted(base.index)}")
             if base.packages:
                 lines += _array("packages", [str(package) for package in base.packages])
     for identifier, unit in sorted(lock.units.items()):

@@ -27,13 +27,20 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class BaseIdentity:
-    """What stands behind a base for one architecture: the digest that goes into build_id.
+    """What stands behind a base for one architecture.
 
-    `digest` is the image's digest in a registry, or the digest of the package list of a bootstrap.
+    `reference` is what people call it; `digest` is the image's on this architecture, which goes into
+    build_id; `index` is the digest that pins an image of a registry for every platform at once.
     """
 
     reference: str
     digest: str
+    index: str = ""
+
+    @property
+    def source(self) -> str:
+        """What FROM says: pinned, or the local name of a bootstrapped base."""
+        return f"{self.reference}@{self.index}" if self.index else self.reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,7 @@ def render(
 ) -> RenderedUnit:
     """Raises LockInvalid when the lock does not fit, UsageError for a mistake in a template."""
     locked = get_locked(lock, unit, sources.serving_requirements)
-    dockerfile = render_dockerfile(unit, sources.templates)
+    dockerfile = render_dockerfile(unit, sources.templates, base.source)
     requirements = "".join(f"{line}\n" for line in locked.requirements).encode()
     runtime = {path: content for path, content in sources.serving.items() if path != "requirements.in"}
     context = {"requirements.txt": requirements, **runtime}
@@ -137,9 +144,9 @@ _TEMPLATE_MISTAKES = (
 )  # fmt: skip
 
 
-def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str]) -> str:
+def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str], base: str) -> str:
     """The Dockerfile's text. Raises UsageError that names the template and line of a mistake."""
-    values = _values(unit)
+    values = _values(unit, base)
     environment = jinja2.Environment(
         # The name as file name: it is what a traceback says.
         loader=jinja2.FunctionLoader(
@@ -176,14 +183,14 @@ def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str]) -> str:
     return text
 
 
-def _values(unit: BuildUnit) -> dict[str, str | int]:
+def _values(unit: BuildUnit, base: str) -> dict[str, str | int]:
     """What templates may use. Raises UsageError unless each is one plain word, whatever a template does
     with it afterwards."""
     words = {
         "identifier": unit.identifier,
         "framework": unit.image.framework,
         "accelerator": unit.image.accelerator.value,
-        "base": base_name(unit),
+        "base": base,
         "python": unit.base.python,
         "wheel_platform": wheel_platform(unit.architecture, unit.base.glibc),
     }

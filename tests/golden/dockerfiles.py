@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.projects import ROOT, TEMPLATES, catalog
-from toolkit.render import render_dockerfile
+from toolkit.render import base_name, render_dockerfile
 from toolkit.units import expand, select
 
 DIRECTORY = Path(__file__).parent / "dockerfiles"
@@ -18,7 +18,7 @@ def rendered() -> Mapping[str, str]:
     """The text by unit identifier, from images.toml and dockerfiles/ as they are now."""
     real = catalog((ROOT / "images.toml").read_text())
     chosen = select(expand(real), (), real.groups)
-    return {unit.identifier: render_dockerfile(unit, TEMPLATES) for unit in chosen}
+    return {unit.identifier: render_dockerfile(unit, TEMPLATES, base_name(unit)) for unit in chosen}
 
 
 def kept() -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from testcontainers.core.container import DockerContainer
 
 from tests.smoke.models import WRITERS, write_weights
 from toolkit.record import PublishedImage, ReleaseRecord
+from toolkit.render import PORT
 
 PROJECT = Path(__file__).parents[2]
 # TensorFlow under QEMU takes its time to be imported.
@@ -100,22 +101,18 @@ class Endpoint:
 
 
 @contextmanager
-def serving(image: PublishedImage, model: Path, environment: dict[str, str] | None = None) -> Iterator[Endpoint]:
+def serving(image: PublishedImage, model: Path) -> Iterator[Endpoint]:
     """`docker run IMAGE serve` with the model mounted and a read-only root, as a cluster would have it."""
-    environment = environment or {}
-    port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     container = DockerContainer(
         pull(image),
         command="serve",
         platform=f"linux/{image.architecture}",
         read_only=True,
-        tmpfs={"/tmp": "rw"},
     )
-    container.with_volume_mapping(str(model), "/opt/ml/model", "ro").with_exposed_ports(port)
-    for name, value in environment.items():
-        container.with_env(name, value)
+    container.with_tmpfs_mount("/tmp").with_volume_mapping(str(model), "/opt/ml/model", "ro")
+    container.with_exposed_ports(PORT)
     with container:
-        yield Endpoint(container, port)
+        yield Endpoint(container, PORT)
 
 
 @pytest.fixture(scope="session")

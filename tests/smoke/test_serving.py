@@ -1,7 +1,6 @@
 """Every released image, started on its own platform, answers SageMaker's contract with right numbers."""
 
 import io
-import platform
 import subprocess
 
 import httpx
@@ -98,12 +97,11 @@ def test_sigterm_ends_it_cleanly(image: PublishedImage, endpoint: Endpoint) -> N
 
 
 def test_inspect_of_the_pulled_image_says_what_the_record_says(image: PublishedImage) -> None:
-    reference = pull(image)
+    shown = "{{.Os}}/{{.Architecture}} {{json .Config.Cmd}}"
     said = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Os}}/{{.Architecture}} {{json .Config.Cmd}}", reference],
+        ["docker", "image", "inspect", "--format", shown, pull(image)],
         check=True,
         capture_output=True,
         text=True,
     ).stdout.strip()
     assert said == f'linux/{image.architecture} ["serve"]'
-    assert platform.system() == "Linux"

@@ -1,25 +1,39 @@
 """images.lock: text ↔ values, and whether it fits the catalog."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.projects import ARM64, CATALOG, CREATED, digest, lock_of, locked_unit, rendered, unit, units
+from tests.projects import (
+    ARM64,
+    CATALOG,
+    CREATED,
+    base_digest,
+    digest,
+    lock_of,
+    locked_unit,
+    rendered,
+    unit,
+    units,
+)
 from toolkit.bases import LockedPackage
 from toolkit.errors import ExitCode, LockInvalid
 from toolkit.lock import (
     Lock,
     LockedBase,
     LockedUnit,
+    base_inputs_digest,
     format_lock,
     get_locked,
     get_locked_base,
     inputs_digest,
+    lookup_locked_base,
     parse_lock,
 )
-from toolkit.oci import Architecture
+from toolkit.oci import Architecture, Reference
 from toolkit.render import require_locked
 
 SERVING = ("starlette>=0.49",)
@@ -27,8 +41,8 @@ LIBC = LockedPackage(name="libc6", version="2.31-13+deb11u11", architecture="arm
 LOCK = Lock(
     bases={
         "debian11": {
-            Architecture.ARM64: LockedBase(digest=digest(1), packages=(LIBC,)),
-            Architecture.AMD64: LockedBase(digest=digest(2)),
+            Architecture.ARM64: LockedBase(inputs="3" * 16, digest=digest(1), packages=(LIBC,)),
+            Architecture.AMD64: LockedBase(inputs="3" * 16, digest=digest(2)),
         }
     },
     units={
@@ -74,7 +88,8 @@ def test_the_file_is_one_fact_to_a_line_so_that_a_change_is_a_small_diff() -> No
 def test_a_lock_is_text_for_any_toml_reader() -> None:
     text = format_lock(LOCK)
     assert text.startswith("# Written by `toolkit lock`.")
-    assert f'[bases."debian11".arm64]\ndigest = "{digest(1)}"\npackages = [\n  "{LIBC}",\n]' in text
+    head = f'[bases."debian11".arm64]\ninputs = "{"3" * 16}"\ndigest = "{digest(1)}"\n'
+    assert f'{head}packages = [\n  "{LIBC}",\n]' in text
 
 
 def test_adding_a_row_leaves_the_others_alone() -> None:
@@ -108,10 +123,10 @@ def test_a_lock_of_another_version_names_both_versions() -> None:
         "[units.x]\ninputs = 'i'\ncreated = 'c'\nrequirements = 'torch'",
         "[units.x]\ninputs = 'i'\ncreated = 'c'\nrequirements = [3]",
         "[units.x]\ninputs = 'i'\ncreated = 'c'\nunlocked = true",
-        "[bases.x.arm64]\ndigest = 'sha256:short'",
-        "[bases.x.arm64]\ndigest = 3",
-        "[bases.x.armv64]\ndigest = ''",
-        f"[bases.x.arm64]\ndigest = '{digest(1)}'\npackages = ['libc6']",
+        "[bases.x.arm64]\ninputs = 'i'\ndigest = 'sha256:short'",
+        "[bases.x.arm64]\ninputs = 'i'\ndigest = 3",
+        "[bases.x.armv64]\ninputs = 'i'\ndigest = ''",
+        f"[bases.x.arm64]\ninputs = 'i'\ndigest = '{digest(1)}'\npackages = ['libc6']",
     ],
 )
 def test_text_that_is_no_lock_says_so_and_how_to_get_one(text: str) -> None:
@@ -170,11 +185,42 @@ def test_a_title_does_not_unfit_a_lock() -> None:
     assert inputs_digest(unit(ARM64, titled), SERVING) == inputs_digest(unit(), SERVING)
 
 
-def test_a_missing_base_names_base_architecture_and_command() -> None:
+def test_a_base_that_is_locked_is_handed_out() -> None:
+    base = unit().base
+    assert get_locked_base(lock_of(units()), base, Architecture.ARM64).digest == base_digest(
+        Architecture.ARM64
+    )
+
+
+@pytest.mark.parametrize("lock", [Lock(), LOCK], ids=["no entry", "an entry of another recipe"])
+def test_a_base_that_is_not_locked_as_it_is_names_base_architecture_and_command(lock: Lock) -> None:
+    base = unit().base
+    assert lookup_locked_base(lock, base, Architecture.ARM64) is None
     with pytest.raises(LockInvalid) as caught:
-        get_locked_base(Lock(bases={"debian11": {Architecture.AMD64: LockedBase(digest=digest(1))}}), unit())
-    assert caught.value.message == "images.lock has no base debian11 for arm64"
-    assert caught.value.remedy == f"Run: toolkit lock '{ARM64}'"
+        get_locked_base(lock, base, Architecture.ARM64)
+    assert "no base debian11 for arm64" in caught.value.message
+    assert f"images.toml:{base.line}" in caught.value.message
+    assert caught.value.remedy == "Run: toolkit lock"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('"libc6", "python3-minimal"', '"python3-minimal", "libc6"', True),
+        ('"libc6", "python3-minimal"', '"libc6"', False),
+        ('suite = "bullseye"', 'suite = "bookworm"', False),
+        ('glibc = "2.31"', 'glibc = "2.36"', True),
+    ],
+)
+def test_a_base_fits_as_long_as_suite_and_packages_are_the_same(old: str, new: str, same: bool) -> None:
+    other = unit(ARM64, CATALOG.replace(old, new)).base
+    assert (base_inputs_digest(other) == base_inputs_digest(unit().base)) is same
+
+
+def test_a_base_of_a_registry_fits_as_long_as_its_reference_is_the_same() -> None:
+    one = replace(unit().base, origin=Reference.parse("mirror.example/debian:11"))
+    other = replace(unit().base, origin=Reference.parse("mirror.example/debian:12"))
+    assert base_inputs_digest(one) != base_inputs_digest(other)
 
 
 def test_an_unlocked_row_renders_but_is_refused_by_builds_with_its_reason() -> None:

@@ -16,7 +16,7 @@ from python_on_whales.exceptions import DockerException
 from toolkit.adapters.context import write_context
 from toolkit.build import Builder, BuildRequest, OnStage, explain_failure, stage_of
 from toolkit.errors import NeedNotMet
-from toolkit.render import Compression, base_name, media_family
+from toolkit.render import Compression, media_family
 
 _KEPT_LINES = 200
 _ENGINE_DOWN = ("Cannot connect to the Docker daemon", "error during connect")
@@ -64,7 +64,7 @@ class BuildxBuilder:
         rendered = request.rendered
         contexts: dict[str, str | Path] = {"uv": self.uv}
         if request.base_layout:
-            contexts[base_name(rendered.unit)] = request.base_layout
+            contexts[rendered.base.source] = request.base_layout
         secrets = {"ca-bundle": self.ca_bundle, "uv-config": self.uv_config}
         logs = DockerClient().buildx.build(
             context / "files",

@@ -88,6 +88,7 @@ def main() -> None:
         error.show()
         code = ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
+        _end_children()
         click.echo("interrupted: lists that were not complete have not been touched", err=True)
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
@@ -97,6 +98,9 @@ def main() -> None:
     except OSError as error:
         click.echo(f"error: {_explained(error)}", err=True)
         code = ExitCode.NEED_NOT_MET
+    except Exception as error:  # a fault of the toolkit itself
+        click.echo(f"internal error: {type(error).__name__}: {error}\n  {_kept_traceback()}", err=True)
+        code = ExitCode.NEED_NOT_MET
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads of an interrupted run may still wait for a child: do not wait for them.
@@ -105,6 +109,21 @@ def main() -> None:
 
 def _interrupt(_number: int, _frame: types.FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _kept_traceback() -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="toolkit-traceback-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return f"This is a fault of the toolkit: please report it with {file.name}"
+
+
+def _end_children() -> None:
+    from toolkit.adapters.children import interrupt_children
+
+    interrupt_children()
 
 
 def _explained(error: OSError) -> str:

@@ -58,6 +58,7 @@ def _live() -> Iterator[Reporter]:
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(stderr=True)
     working: dict[str, tuple[Event, float]] = {}
@@ -70,7 +71,9 @@ def _live() -> Iterator[Reporter]:
             now = time.monotonic()
             for event, started in list(working.values()):
                 number = f"[{event.number}/{event.total}]"
-                table.add_row(number, event.subject, f"{now - started:4.0f} s", event.text[:70])
+                # As Text: brackets in a RUN are no markup.
+                words = (number, event.subject, f"{now - started:4.0f} s", event.text[:70])
+                table.add_row(*map(Text, words))
             return table
 
     with Live(Working(), console=console, refresh_per_second=4, transient=True):

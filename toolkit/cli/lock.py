@@ -10,7 +10,16 @@ from toolkit.catalog.model import Base
 from toolkit.cli.project import Project, architectures_of, read_project
 from toolkit.cli.settings import catalog_option, from_environment
 from toolkit.errors import NeedNotMet
-from toolkit.lock import Lock, LockedBase, LockedBases, LockedUnit, format_lock, inputs_digest
+from toolkit.lock import (
+    Lock,
+    LockedBase,
+    LockedBases,
+    LockedUnit,
+    base_inputs_digest,
+    format_lock,
+    inputs_digest,
+    lookup_locked_base,
+)
 from toolkit.oci import Reference
 from toolkit.units import BuildUnit, select
 
@@ -49,7 +58,8 @@ def lock(patterns: tuple[str, ...], catalog: str, upgrade: bool) -> None:
 
 
 def _has_base(project: Project, base: Base) -> bool:
-    return set(architectures_of(project, base)) <= set(project.lock.bases.get(base.name, {}))
+    wanted = architectures_of(project, base)
+    return all(lookup_locked_base(project.lock, base, architecture) for architecture in wanted)
 
 
 def _fits(project: Project, unit: BuildUnit) -> bool:
@@ -60,14 +70,15 @@ def _fits(project: Project, unit: BuildUnit) -> bool:
 
 def _locked_base(project: Project, base: Base, maker: BaseMaker) -> LockedBases:
     architectures = architectures_of(project, base)
+    inputs = base_inputs_digest(base)
     if isinstance(base.origin, Reference):
-        from toolkit.cli.world import lookup_platform_digests
+        from toolkit.cli.world import lookup_registry_base
 
-        found = lookup_platform_digests(project.settings, base.origin, architectures)
-        return {architecture: LockedBase(digest=digest) for architecture, digest in found.items()}
+        index, found = lookup_registry_base(project.settings, base.origin, architectures)
+        return {each: LockedBase(inputs=inputs, digest=digest, index=index) for each, digest in found.items()}
     built = maker.ensure_base(base, architectures)
     return {
-        architecture: LockedBase(digest=platform.manifest, packages=platform.packages)
+        architecture: LockedBase(inputs=inputs, digest=platform.manifest, packages=platform.packages)
         for architecture, platform in built.platforms.items()
     }
 

@@ -68,9 +68,10 @@ def identities(project: Project, built: Mapping[str, BuiltBase]) -> Callable[[Bu
 
     def identity(unit: BuildUnit) -> BaseIdentity:
         base = built.get(unit.base.name)
-        platform = base.platforms.get(unit.architecture) if base else None
-        digest = platform.manifest if platform else get_locked_base(project.lock, unit).digest
-        return BaseIdentity(reference=base_name(unit), digest=digest)
+        if base and (platform := base.platforms.get(unit.architecture)):
+            return BaseIdentity(reference=base_name(unit), digest=platform.manifest)
+        locked = get_locked_base(project.lock, unit.base, unit.architecture)
+        return BaseIdentity(reference=base_name(unit), digest=locked.digest, index=locked.index or "")
 
     return identity
 

@@ -15,6 +15,7 @@ from toolkit.cli.settings import catalog_option, from_environment, json_option, 
 from toolkit.cli.world import Bases, destination, lookup_bases, workshop
 from toolkit.errors import worst
 from toolkit.lock import other_digests
+from toolkit.oci import Platform
 from toolkit.plan import Plan
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.record import ReleaseRecord
@@ -43,6 +44,13 @@ _locked = click.option("--locked", is_flag=True, help="Refuse a base that differ
 @_jobs
 @_cold
 @_locked
+@click.option(
+    "--allow-drop-platform",
+    "dropped",
+    multiple=True,
+    metavar="OS/ARCH",
+    help="Let a list that has this platform be replaced by one without it. May be repeated.",
+)
 @json_option
 def release(
     patterns: tuple[str, ...],
@@ -51,6 +59,7 @@ def release(
     jobs: int,
     cold: bool,
     locked: bool,
+    dropped: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Bring the registry to what images.toml says; write dist/release.json and the URI tables.
@@ -61,8 +70,9 @@ def release(
     """
     project = read_project(from_environment(catalog))
     selected = select(project.units, patterns, project.catalog.groups)
-    to = destination(project.settings, registry)
+    may_drop = frozenset(Platform.parse(text) for text in dropped)
     with reporter(as_json=as_json) as report:
+        to = destination(project.settings, registry, report)
         present = lookup_bases(project)
         plan = _plan(project, selected, present, to)
         before = lookup_record(project.settings, to)
@@ -85,6 +95,7 @@ def release(
             to=to,
             jobs=jobs,
             report=report,
+            may_drop=may_drop,
         )
         circumstances = Circumstances(
             to=to,

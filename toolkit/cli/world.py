@@ -10,7 +10,8 @@ from toolkit.bases import BaseMaker, BuiltBase, LockedOnly, LockedPackage
 from toolkit.catalog.model import Base, Recipe
 from toolkit.cli.project import Project, architectures_of
 from toolkit.cli.settings import DEFAULT_REGISTRY, Settings, split_registry
-from toolkit.errors import LockInvalid, NeedNotMet, UsageError
+from toolkit.errors import NeedNotMet, UsageError
+from toolkit.lock import get_locked_base, lookup_locked_base
 from toolkit.machine.facts import Engine, Facts
 from toolkit.machine.mirrors import debian_mirrors
 from toolkit.machine.needs import needs
@@ -23,19 +24,23 @@ from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_refer
 from toolkit.workshop import Tools, Workshop
 
 
-def registry_at(settings: Settings, host: str) -> Registry:
-    """A registry over HTTP that retries what heals."""
+def registry_at(settings: Settings, host: str, report: Reporter | None = None) -> Registry:
+    """A registry over HTTP that retries what heals, and says so to `report`."""
     from toolkit.adapters.registry import HttpRegistry
-    from toolkit.adapters.retry import RetryingRegistry
+    from toolkit.adapters.retry import Retry, RetryingRegistry
 
-    return RetryingRegistry(
-        HttpRegistry(host, docker_config=settings.docker_config, ca_bundle=settings.ca_bundle)
-    )
+    def tell(retry: Retry) -> None:
+        if report:
+            when = f"trying again in {retry.wait:.1f} s ({retry.attempt} of {retry.of})"
+            report(Event(kind=Kind.WARNING, subject=host, text=f"{retry.error.message}; {when}"))
+
+    registry = HttpRegistry(host, docker_config=settings.docker_config, ca_bundle=settings.ca_bundle)
+    return RetryingRegistry(registry, on_retry=tell)
 
 
-def destination(settings: Settings, registry: str) -> Destination:
+def destination(settings: Settings, registry: str, report: Reporter | None = None) -> Destination:
     host, prefix = split_registry(registry)
-    connection = registry_at(settings, host)
+    connection = registry_at(settings, host, report)
     return Destination(registry=connection, prefix=prefix, images=functools.partial(images_of, connection))
 
 
@@ -65,17 +70,26 @@ def base_maker(settings: Settings, *, locked_only: bool = False) -> BaseMaker:
 
 
 def lookup_bases(project: Project) -> dict[str, BuiltBase]:
-    """The bootstrapped bases that are on this machine already, by name."""
+    """The bootstrapped bases that are on this machine already, as locked, by name."""
     from toolkit.adapters.bootstrap import lookup_base
 
+    home = project.settings.cache / "bases"
     found = {
-        base.name: lookup_base(
-            project.settings.cache / "bases", base, architectures_of(project, base), locked=packages
-        )
+        base.name: lookup_base(home, base, tuple(packages), locked=packages)
         for base in project.catalog.bases.values()
-        if isinstance(base.origin, Recipe) and (packages := locked_packages(project, base))
+        if isinstance(base.origin, Recipe) and (packages := lookup_locked_packages(project, base))
     }
     return {name: built for name, built in found.items() if built}
+
+
+def lookup_locked_packages(
+    project: Project, base: Base
+) -> dict[Architecture, tuple[LockedPackage, ...]] | None:
+    """The packages of every architecture that is wanted, None when one of them is not locked."""
+    wanted = architectures_of(project, base)
+    locked = {each: lookup_locked_base(project.lock, base, each) for each in wanted}
+    packages = {each: entry.packages for each, entry in locked.items() if entry}
+    return packages if len(packages) == len(wanted) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,21 +111,18 @@ class Bases:
         return self._made[base.name]
 
     def _make(self, base: Base, report: Reporter) -> BuiltBase | None:
-        settings = self.project.settings
-        locked = self.project.lock.bases.get(base.name)
-        if not locked:
-            raise LockInvalid(f"images.lock has no base {base.name}", remedy="Run: toolkit lock")
+        settings, wanted = self.project.settings, architectures_of(self.project, base)
+        locked = {each: get_locked_base(self.project.lock, base, each) for each in wanted}
         if isinstance(base.origin, Reference):
             images = images_of(registry_at(settings, base.origin.registry), base.origin.repository)
-            digests = {architecture: entry.digest for architecture, entry in locked.items()}
+            digests = {each: entry.digest for each, entry in locked.items()}
             verify_base(settings, f"base {base.origin}", images, digests)
             return None
         maker = base_maker(settings, locked_only=self.locked_only)
-        packages = locked_packages(self.project, base)
-        built = maker.ensure_base(base, architectures_of(self.project, base), locked=packages)
-        layout = _open_layout(built.layout)
-        digests = {architecture: platform.manifest for architecture, platform in built.platforms.items()}
-        verify_base(settings, f"base {base.name}", layout, digests)
+        packages = {each: entry.packages for each, entry in locked.items()}
+        built = maker.ensure_base(base, wanted, locked=packages)
+        digests = {each: platform.manifest for each, platform in built.platforms.items()}
+        verify_base(settings, f"base {base.name}", _open_layout(built.layout), digests)
         for remark in sorted({text for platform in built.platforms.values() for text in platform.remarks}):
             report(Event(kind=Kind.NOTE, subject=f"base {base.name}", text=remark))
         return built
@@ -120,11 +131,6 @@ class Bases:
         """What Buildx takes as the base's context, None where FROM names a registry's image."""
         built = self._made.get(unit.base.name)
         return built.build_context if built else None
-
-
-def locked_packages(project: Project, base: Base) -> dict[Architecture, tuple[LockedPackage, ...]]:
-    locked = project.lock.bases.get(base.name, {})
-    return {architecture: entry.packages for architecture, entry in locked.items()}
 
 
 def verify_base(
@@ -206,10 +212,13 @@ def write_uv_config(settings: Settings) -> Path | None:
     return path
 
 
-def lookup_platform_digests(
+def lookup_registry_base(
     settings: Settings, reference: Reference, architectures: tuple[Architecture, ...]
-) -> dict[Architecture, Digest]:
-    """The digest of each architecture's image behind a registry base. Raises UsageError for a missing one."""
+) -> tuple[Digest, dict[Architecture, Digest]]:
+    """The digest of a registry base, and of each architecture's image behind it.
+
+    Raises UsageError when it is not there or has no image for one of them.
+    """
     registry = registry_at(settings, reference.registry)
     found = registry.lookup_manifest(reference.repository, reference.selector)
     if found is None:
@@ -226,4 +235,4 @@ def lookup_platform_digests(
             f"the base {reference} has no image for {', '.join(missing)}; it has {there}",
             remedy="Choose a base that is multi-platform, or leave the architecture out.",
         )
-    return {each: digests[each.platform] for each in architectures}
+    return found.digest, {each: digests[each.platform] for each in architectures}

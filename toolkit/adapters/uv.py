@@ -57,7 +57,9 @@ class UvResolver:
         )
 
     def _failure(self, words: str, requirements: Sequence[str], architecture: Architecture) -> Exception:
-        text = " ".join(words.split())
+        text = re.sub(
+            r"^error: (No solution found when resolving dependencies cause: )?", "", " ".join(words.split())
+        )
         if re.search(r"Failed to fetch|dns error|error sending request|Connection refused|certificate", text):
             return NeedNotMet(
                 f"the package index cannot be reached: {text[:400]}",
@@ -66,7 +68,10 @@ class UvResolver:
         wheels = [
             found for each in requirements if each.split("==")[0] in text for found in self.wheels(each)
         ]
-        existing = f" Wheels that exist: {', '.join(wheels[:12])}." if wheels else ""
+        # uv hints at the platforms itself where only the platform is what does not fit.
+        existing = (
+            "" if "Wheels are available" in text or not wheels else f" Wheels: {', '.join(wheels[:12])}."
+        )
         return ResolutionFailed(
             f"no solution for {architecture}: {text}{existing}",
             remedy="Choose a version with a wheel for this platform, or leave the architecture out.",

@@ -9,7 +9,7 @@ from toolkit.bases import BaseMaker
 from toolkit.catalog.model import Base
 from toolkit.cli.project import Project, architectures_of, read_project
 from toolkit.cli.settings import catalog_option, from_environment
-from toolkit.errors import NeedNotMet
+from toolkit.errors import NeedNotMet, UsageError
 from toolkit.lock import (
     Lock,
     LockedBase,
@@ -48,13 +48,19 @@ def lock(patterns: tuple[str, ...], catalog: str, upgrade: bool) -> None:
             result = result.with_base(
                 name, _locked_base(project, project.catalog.bases[name], base_maker(project.settings))
             )
+    failures: list[str] = []
     for unit in chosen:
         if upgrade or not _fits(project, unit):
-            result = result.with_unit(unit.identifier, _locked_unit(project, unit))
+            try:
+                result = result.with_unit(unit.identifier, _locked_unit(project, unit))
+            except UsageError as error:
+                failures.append(f"images.toml:{unit.image.line}: {unit.identifier}: {error}")
     _tell(project.lock, result)
     text = format_lock(result)
     if not project.settings.lock.exists() or project.settings.lock.read_text() != text:
         project.settings.lock.write_text(text)
+    if failures:
+        raise UsageError("\n".join(failures))
 
 
 def _has_base(project: Project, base: Base) -> bool:
@@ -108,6 +114,8 @@ def _tell(before: Lock, after: Lock) -> None:
     """What moved, old → new, per unit."""
     for name, unit in sorted(after.units.items()):
         was = before.units.get(name)
+        if unit == was:
+            continue
         if unit.unlocked:
             click.echo(f"{name}: unlocked: {unit.unlocked}", err=True)
         elif was is None or not was.requirements:

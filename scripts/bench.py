@@ -1,0 +1,193 @@
+"""`make bench`: the toolkit timed against what one would type instead.
+
+Each row is a ratio of two commands timed in turn in this run: the median of the pairs, with the spread.
+What was run stands below the table; dist/bench.json has the same for programs.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from toolkit.adapters.layout import LayoutWriter
+from toolkit.cli.project import read_project
+from toolkit.cli.settings import Settings
+from toolkit.cli.world import images_of, registry_at
+from toolkit.lock import Lock, LockedUnit, format_lock, inputs_digest
+from toolkit.oci import Manifest
+from toolkit.record import ReleaseRecord
+
+PROJECT = Path(__file__).parents[1]
+TOOLKIT = (sys.executable, "-m", "toolkit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Seconds of each pair; `ratio` is the peer's time over ours, so more is better."""
+
+    name: str
+    ours: tuple[float, ...]
+    peer: tuple[float, ...]
+    our_command: str
+    peer_command: str
+
+    @property
+    def ratios(self) -> list[float]:
+        return [peer / ours for ours, peer in zip(self.ours, self.peer, strict=True)]
+
+    def line(self) -> str:
+        low, high = min(self.ratios), max(self.ratios)
+        ours, peer = statistics.median(self.ours), statistics.median(self.peer)
+        ratio = statistics.median(self.ratios)
+        return f"{self.name:<44} {ours:8.2f} s {peer:8.2f} s {ratio:7.1f} × ({low:.1f} to {high:.1f})"
+
+
+def timed(act: Callable[[], object]) -> float:
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started
+
+
+def run(*command: str, cwd: Path = PROJECT) -> None:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+
+
+def many_images(directory: Path, count: int) -> Path:
+    """A project of `count` images on two platforms that build in a moment, on the catalog's first base."""
+    catalog = (PROJECT / "images.toml").read_text()
+    base = catalog[catalog.index("\n[bases.") : catalog.index("\n[images.")]
+    images = "".join(
+        f'[images.bench-{n}]\ntitle = "Bench {n}"\nframework = "bench{n}"\nversions = ["1.0"]\n'
+        f'python = "3.9"\nbase = "debian11"\naccelerator = "cpu"\narchitectures = ["amd64", "arm64"]\n'
+        f'consumers = ["sagemaker"]\ntemplate = "bench.Dockerfile.j2"\nrepository = "bench-{n}"\n'
+        f'packages.all = ["six"]\n'
+        for n in range(count)
+    )
+    (directory / "dockerfiles" / "serving").mkdir(parents=True)
+    (directory / "images.toml").write_text(f'[groups]\ndefault = ["*"]\n{base}{images}')
+    (directory / "dockerfiles" / "bench.Dockerfile.j2").write_text(
+        "FROM {{ base }}\nCOPY --chmod=0755 serve /usr/local/bin/serve\n"
+        'ENV NAME={{ identifier }}\nCMD ["serve"]\n'
+    )
+    (directory / "dockerfiles" / "serving" / "serve").write_text("#!/bin/sh\nexec sleep 1000\n")
+    shutil.copy(PROJECT / "images.lock", directory / "images.lock")
+    (directory / ".cache").mkdir()
+    for shared in ("bases", "packages", "tools"):
+        (directory / ".cache" / shared).symlink_to(PROJECT / ".cache" / shared)
+    settings = Settings(catalog=directory / "images.toml", environment={})
+    project = read_project(settings)
+    units = {
+        unit.identifier: LockedUnit(inputs=inputs_digest(unit, ()), created="2026-11-21T00:00:00Z")
+        for unit in project.units
+    }
+    settings.lock.write_text(format_lock(Lock(bases=project.lock.bases, units=units)))
+    return directory
+
+
+def bake_file(directory: Path, registry: str) -> Path:
+    """The same rendered files as targets of `docker buildx bake`, two platforms each."""
+    run(*TOOLKIT, "render", "*", "--out", "rendered", cwd=directory)
+    (base,) = (directory / ".cache" / "bases").glob("debian11-*/base.json")
+    index = json.loads(base.read_text())["index"]
+    targets = {}
+    for path in sorted((directory / "rendered").glob("*-amd64")):
+        name = path.name.removesuffix("-amd64").replace(".", "_")
+        targets[name] = {
+            "context": str(path / "files"),
+            "dockerfile": str(path / "Dockerfile"),
+            "contexts": {"debian:bullseye": f"oci-layout://{base.parent / 'layout'}@{index}"},
+            "platforms": ["linux/amd64", "linux/arm64"],
+            "output": [f"type=image,name={registry}/{name},push=true,registry.insecure=true"],
+            "attest": ["type=provenance,disabled=true"],
+        }
+    file = directory / "bake.json"
+    file.write_text(json.dumps({"group": {"default": {"targets": list(targets)}}, "target": targets}))
+    return file
+
+
+def nothing_to_do(registry: str, pairs: int, count: int = 20) -> Row:
+    """A release of unchanged images against a fully cached bake that pushes."""
+    with tempfile.TemporaryDirectory(prefix="toolkit-bench-") as name:
+        directory = many_images(Path(name), count)
+        ours = (*TOOLKIT, "release", "--registry", f"{registry}/bench-toolkit")
+        peer = ("docker", "buildx", "bake", "--file", str(bake_file(directory, f"{registry}/bench-bake")))
+        for command in (ours, peer):
+            run(*command, cwd=directory)
+        timings = [
+            (timed(lambda: run(*ours, cwd=directory)), timed(lambda: run(*peer, cwd=directory)))
+            for _ in range(pairs)
+        ]
+    return row(
+        f"release, {count} unchanged images × 2", timings, "toolkit release", "docker buildx bake --push"
+    )
+
+
+def verification(pairs: int) -> Row:
+    """The layers of the largest released image: proof of every ELF file against listing the tar."""
+    settings = Settings(catalog=PROJECT / "images.toml", environment=dict(os.environ))
+    record = ReleaseRecord.loads((PROJECT / "dist" / "release.json").read_bytes())
+    image = max(record.images, key=lambda each: each.size)
+    source = images_of(registry_at(settings, image.registry), image.repository)
+    manifest = source.get_manifest(image.digest)
+    if not isinstance(manifest, Manifest):
+        sys.exit(f"{image.pinned} is no single image")
+    with tempfile.TemporaryDirectory(prefix="toolkit-bench-") as name:
+        layout = Path(name)
+        writer = LayoutWriter(layout)
+        for descriptor in (manifest.config, *manifest.layers):
+            with source.open_blob(descriptor) as blob:
+                writer.add_blob(blob.read(), descriptor.media_type)
+        writer.finish([writer.add_manifest(manifest)])
+        ours = (*TOOLKIT, "verify", str(layout))
+        files = " ".join(str(layout / "blobs" / "sha256" / layer.digest.hex) for layer in manifest.layers)
+        peer = ("sh", "-c", f"for layer in {files}; do gzip -dc $layer | tar -t >/dev/null; done")
+        timings = [(timed(lambda: run(*ours)), timed(lambda: run(*peer))) for _ in range(pairs)]
+    what = "gzip -dc LAYER | tar -t, each layer"
+    return row(f"verify {image.image_id} {image.architecture}", timings, "toolkit verify LAYOUT", what)
+
+
+def row(name: str, timings: Sequence[tuple[float, float]], ours: str, peer: str) -> Row:
+    return Row(
+        name=name,
+        ours=tuple(pair[0] for pair in timings),
+        peer=tuple(pair[1] for pair in timings),
+        our_command=ours,
+        peer_command=peer,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=3)
+    arguments = parser.parse_args()
+    registry = os.environ.get("REGISTRY", "localhost:5000")
+    if not (PROJECT / "dist" / "release.json").exists():
+        run(*TOOLKIT, "release")
+    rows = [nothing_to_do(registry, arguments.pairs), verification(arguments.pairs)]
+    print(f"{'':<44} {'toolkit':>10} {'peer':>10} {'ratio':>9}")
+    for each in rows:
+        print(each.line())
+    for each in rows:
+        print(f"  {each.name}: `{each.our_command}` against `{each.peer_command}`")
+    (PROJECT / "dist" / "bench.json").write_text(json.dumps([asdict(each) for each in rows], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

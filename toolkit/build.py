@@ -81,6 +81,11 @@ CAUSES = (
         "Check the network and the mirror settings (PIP_INDEX_URL, SSL_CERT_FILE), then run it again.",
     ),
     Cause(
+        r'exec: "/bin/sh": stat /bin/sh',
+        "the base has no shell",
+        "Add dash and coreutils to the packages of the base in images.toml, then: toolkit lock",
+    ),
+    Cause(
         r"exec format error",
         "a program of another architecture was run",
         "Register the emulator: `make setup`; `toolkit doctor` shows the platforms.",
@@ -97,7 +102,7 @@ def stage_of(line: str) -> str | None:
     """What a line of Buildx's plain progress says about where the build is, if it says anything."""
     if step := _STEP.match(line):
         text = f"{step[2]} {_OPTIONS.sub('', step[3])}".strip()
-        return text[:_STAGE_WIDTH] if not step[2].startswith("internal") else None
+        return text[:_STAGE_WIDTH] if not step[2].startswith(("internal", "context ")) else None
     if export := _EXPORT.match(line):
         return export[1]
     return None

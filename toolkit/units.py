@@ -102,8 +102,16 @@ def matches(unit: BuildUnit, glob: str) -> bool:
 
 
 def _nearest(glob: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(glob, dict.fromkeys(names), n=1, cutoff=0.5)
+    candidates = list(dict.fromkeys(names))
+    near = difflib.get_close_matches(glob, candidates, n=1, cutoff=0.5) or _most_alike(glob, candidates)
     return f"{f'Did you mean {near[0]!r}? ' if near else ''}`toolkit plan '*'` lists all units."
+
+
+def _most_alike(glob: str, names: Sequence[str]) -> list[str]:
+    """The name that shares most parts with a glob, which is too short to be similar to it as a whole."""
+    shared = {name: len(set(glob.split("-")) & set(name.split("-"))) for name in names}
+    best = max(shared, key=shared.__getitem__, default="")
+    return [best] if shared.get(best) else []
 
 
 def siblings(unit: BuildUnit, units: Iterable[BuildUnit]) -> tuple[BuildUnit, ...]:

@@ -104,8 +104,16 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
         source=workshop.source,
         cold=workshop.cold,
     )
+    told: set[str] = set()
+
+    def tell(stage: str) -> None:
+        """Once: Buildx says a step again whenever another one spoke in between."""
+        if stage not in told:
+            told.add(stage)
+            watch.tell(Kind.STAGE, stage)
+
     with watch.timed("build"), _disk_trouble(unit.identifier):
-        workshop.tools().builder.build(request, on_stage=lambda stage: watch.tell(Kind.STAGE, stage))
+        workshop.tools().builder.build(request, on_stage=tell)
     source = workshop.layout(layout)
     with watch.timed("verify"):
         verification = check(source, rendered, workshop, watch)

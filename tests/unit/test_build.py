@@ -73,6 +73,14 @@ def explained(lines: list[str]) -> BuildFailed:
             "a package has no wheel for this platform",
             "toolkit lock",
         ),
+        (
+            [
+                'runc run failed: unable to start container process: exec: "/bin/sh": stat /bin/sh: '
+                "no such file or directory"
+            ],
+            "the base has no shell",
+            "dash",
+        ),
         (["/bin/sh: 1: exec: /y: Exec format error"], "a program of another architecture", "make setup"),
     ],
 )
@@ -174,7 +182,7 @@ def test_a_builder_that_dies_in_silence_is_told_as_that(lines: list[str]) -> Non
     [
         (f"#9 [packages 2/2] {STEP}", "packages 2/2 RUN uv pip install --require-hashes"),
         ("#7 [stage-1 3/4] COPY --chmod=0755 serve /bin/serve", "stage-1 3/4 COPY serve /bin/serve"),
-        ("#4 [context debian:bullseye] OCI load from client", "context debian:bullseye OCI load from client"),
+        ("#4 [context debian:bullseye] OCI load from client", None),
         ("#15 exporting layers", "exporting layers"),
         (f"#15 exporting manifest sha256:{'0' * 64}", "exporting manifest"),
         ("#15 sending tarball", "sending tarball"),

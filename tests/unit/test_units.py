@@ -106,6 +106,12 @@ def test_one_pattern_without_units_is_an_error_even_when_others_have_some() -> N
         chosen("pytorch-*", "mxnet-*")
 
 
+def test_a_glob_with_a_typo_names_the_unit_that_shares_most_with_it() -> None:
+    with pytest.raises(NothingSelected) as caught:
+        chosen("pytorch-*-arm46")
+    assert f"Did you mean '{PYTORCH_ID}" in caught.value.remedy
+
+
 def test_what_resembles_nothing_is_told_how_to_see_all_units() -> None:
     with pytest.raises(NothingSelected) as caught:
         chosen("?")

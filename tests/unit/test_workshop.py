@@ -59,6 +59,19 @@ def test_a_builder_is_told_all_that_a_build_takes(house: House) -> None:
     )
 
 
+def test_a_stage_is_told_once_however_often_the_builder_says_it(house: House) -> None:
+    class Chatty(FixedBuilder):
+        def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
+            for stage in ("RUN a", "RUN b", "RUN a", "RUN b"):
+                on_stage(stage)
+            super().build(request, on_stage=on_stage)
+
+    house.builder = Chatty()
+    events: list[Event] = []
+    make(ARM, house.workshop, watching(events))
+    assert [event.text for event in events if event.text.startswith("RUN")] == ["RUN a", "RUN b"]
+
+
 def test_what_is_made_is_verified_and_lies_in_its_layout(house: House) -> None:
     watch = watching([])
     made = make(ARM, house.workshop, watch)

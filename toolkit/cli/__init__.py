@@ -13,7 +13,7 @@ import types
 import click
 
 from toolkit import __version__
-from toolkit.errors import ExitCode, ToolkitError
+from toolkit.errors import CatalogInvalid, ExitCode, ToolkitError
 
 # Command → module and one-line help; `toolkit --help` imports none of them.
 COMMANDS = {
@@ -78,6 +78,11 @@ def main() -> None:
     try:
         cli.main(prog_name="toolkit", standalone_mode=False)
         code = ExitCode.DONE
+    except CatalogInvalid as error:
+        # Each fault begins its line, as editors and CI read FILE:LINE: MESSAGE.
+        count = f"{len(error.faults)} faults" if len(error.faults) > 1 else "1 fault"
+        click.echo(f"{error}\nerror: {count} in the catalog; nothing was touched", err=True)
+        code = error.exit_code
     except ToolkitError as error:
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
@@ -132,7 +137,9 @@ def _explained(error: OSError) -> str:
     remedies = {
         errno.ENOSPC: "The disk is full. Free some: `make clean`, `docker buildx prune`.",
         errno.EACCES: "Run it as a user who may, or give that path to this user.",
-        errno.EROFS: "The disk is read-only: choose a writable --cache and --dist.",
+        errno.EROFS: "The disk is read-only: work in a copy of the project on one that is not.",
     }
-    remedy = remedies.get(error.errno or 0, "`toolkit doctor` shows the state of this machine.")
+    remedy = remedies.get(
+        error.errno or 0, "Check the path; `toolkit doctor` shows the state of this machine."
+    )
     return f"{error.strerror or error}: {error.filename or ''}\n  {remedy}"

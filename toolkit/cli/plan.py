@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from toolkit.cli.display import reporter
 from toolkit.cli.project import identities, read_project, renderer
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.plan import Action, Plan
@@ -26,12 +27,13 @@ def plan(patterns: tuple[str, ...], catalog: str, registry: str, as_json: bool) 
 
     project = read_project(from_environment(catalog))
     selected = select(project.units, patterns, project.catalog.groups)
-    planned = plan_release(
-        selected,
-        project.units,
-        render=renderer(project, identities(project, lookup_bases(project))),
-        to=destination(project.settings, registry),
-    )
+    with reporter(as_json=False) as report:
+        planned = plan_release(
+            selected,
+            project.units,
+            render=renderer(project, identities(project, lookup_bases(project))),
+            to=destination(project.settings, registry, report),
+        )
     click.echo(json.dumps(planned.to_json(), indent=2) if as_json else table(planned))
 
 
@@ -65,7 +67,8 @@ def render(patterns: tuple[str, ...], catalog: str, out: Path) -> None:
 
     project = read_project(from_environment(catalog))
     rendered = renderer(project, identities(project, lookup_bases(project)))
-    for unit in select(project.units, patterns, project.catalog.groups):
-        each = rendered(unit)
-        write_context(out / unit.identifier, each.dockerfile, each.context)
-        click.echo(out / unit.identifier / "Dockerfile")
+    # All are rendered before the first is written: a mistake in the last leaves nothing behind.
+    for each in [rendered(unit) for unit in select(project.units, patterns, project.catalog.groups)]:
+        directory = out / each.unit.identifier
+        write_context(directory, each.dockerfile, each.context)
+        click.echo(directory / "Dockerfile")

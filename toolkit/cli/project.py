@@ -36,8 +36,11 @@ def read_project(settings: Settings) -> Project:
         filename=settings.catalog.name,
         templates=sources.templates.keys(),
     )
-    lock = parse_lock(settings.lock.read_text()) if settings.lock.exists() else Lock()
+    lock = parse_lock(_read_text(settings.lock, _LOCK_REMEDY)) if settings.lock.exists() else Lock()
     return Project(settings=settings, catalog=catalog, units=expand(catalog), sources=sources, lock=lock)
+
+
+_LOCK_REMEDY = "Restore it from version control, or write it anew: toolkit lock '*'"
 
 
 def _read(path: Path, remedy: str) -> bytes:
@@ -49,8 +52,22 @@ def _read(path: Path, remedy: str) -> bytes:
         raise UsageError(f"{path} is a directory", remedy=remedy) from None
 
 
+def _read_text(path: Path, remedy: str) -> str:
+    try:
+        return _read(path, remedy).decode()
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UsageError(
+            f"{path} is not UTF-8 text: byte {error.start} is 0x{byte:02x}", remedy=remedy
+        ) from None
+
+
 def _templates(directory: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted(directory.glob("*.j2"))}
+    """By their path below `directory`, as images.toml names them."""
+    return {
+        path.relative_to(directory).as_posix(): _read_text(path, "Save the template as UTF-8.")
+        for path in sorted(directory.rglob("*.j2"))
+    }
 
 
 def _serving(directory: Path) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from toolkit.errors import UsageError
+from toolkit.oci import Reference
 
 DEFAULT_REGISTRY = "localhost:5000"
 
@@ -76,12 +77,18 @@ def from_environment(catalog: str) -> Settings:
 
 
 def split_registry(text: str) -> tuple[str, str]:
-    """`HOST[:PORT][/PATH]` as (host, path). Raises UsageError for a scheme or an empty host."""
+    """`HOST[:PORT][/PATH]` as (host, path). Raises UsageError for anything that no reference can name."""
     host, _, prefix = text.rstrip("/").partition("/")
-    if not host or "//" in text:
+    try:
+        # A host without dot and port would be read as a part of a repository's name.
+        is_named = Reference.parse(f"{host}/{f'{prefix}/' if prefix else ''}name").registry == host
+    except UsageError:
+        is_named = False
+    if not is_named:
         raise UsageError(
             f"{text!r} is not a registry",
-            remedy="Write HOST[:PORT][/PATH], like localhost:5000 or registry.example/ml.",
+            remedy="Write HOST[:PORT][/PATH], like localhost:5000 or registry.example/ml: without https://, "
+            "the path in lower case.",
         )
     return host, prefix
 

@@ -153,7 +153,8 @@ def workshop(settings: Settings, *, bases: Bases, cold: bool) -> Workshop:
     """Buildx on this machine's engine, looked for when something is to be built."""
     from toolkit.adapters.git import Checkout
 
-    checkout = Checkout(settings.project)
+    sources = (settings.catalog, settings.lock, settings.dockerfiles)
+    checkout = Checkout(directory=settings.project, sources=sources)
     return Workshop(
         tools=functools.cache(functools.partial(building_tools, settings)),
         base_layout=bases.layout_of,

@@ -20,7 +20,7 @@ from pathlib import Path
 from toolkit.adapters.layout import LayoutWriter
 from toolkit.cli.project import read_project
 from toolkit.cli.settings import Settings
-from toolkit.cli.world import images_of, registry_at
+from toolkit.cli.world import images_of, lookup_bases, registry_at
 from toolkit.lock import Lock, LockedUnit, format_lock, inputs_digest
 from toolkit.oci import Manifest
 from toolkit.record import ReleaseRecord
@@ -104,15 +104,15 @@ def many_images(directory: Path, count: int) -> Path:
 def bake_file(directory: Path, registry: str) -> Path:
     """The same rendered files as targets of `docker buildx bake`, two platforms each."""
     run(*TOOLKIT, "render", "*", "--out", "rendered", cwd=directory)
-    (base,) = (directory / ".cache" / "bases").glob("debian11-*/base.json")
-    index = json.loads(base.read_text())["index"]
+    project = read_project(Settings(catalog=directory / "images.toml", environment={}))
+    base = lookup_bases(project)["debian11"].build_context
     targets = {}
     for path in sorted((directory / "rendered").glob("*-amd64")):
         name = path.name.removesuffix("-amd64").replace(".", "_")
         targets[name] = {
             "context": str(path / "files"),
             "dockerfile": str(path / "Dockerfile"),
-            "contexts": {"debian:bullseye": f"oci-layout://{base.parent / 'layout'}@{index}"},
+            "contexts": {"debian:bullseye": base},
             "platforms": ["linux/amd64", "linux/arm64"],
             "output": [f"type=image,name={registry}/{name},push=true,registry.insecure=true"],
             "attest": ["type=provenance,disabled=true"],

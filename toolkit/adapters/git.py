@@ -6,16 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """A directory that may be a git checkout; outside of one everything is ""."""
+    """A directory that may be a git checkout; outside of one everything is "".
+
+    `sources` are the paths that images are made from: a commit elsewhere is no new revision of them,
+    so that the same images get the same digest at every commit that leaves their sources alone.
+    """
 
     directory: Path
+    sources: tuple[Path, ...]
 
     @property
     def revision(self) -> str:
-        """The commit, with `-dirty` when tracked files differ from it."""
-        return self._git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+        """The last commit that changed the sources, with `-dirty` when they differ from it."""
+        paths = [str(path) for path in self.sources]
+        commit = self._git("log", "-1", "--format=%H", "--", *paths)
+        changed = self._git("status", "--porcelain", "--", *paths)
+        return f"{commit}-dirty" if commit and changed else commit
 
     @property
     def source(self) -> str:

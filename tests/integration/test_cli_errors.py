@@ -250,8 +250,12 @@ def test_a_pattern_that_matches_nothing_names_the_nearest_unit(project: Project)
         (["tables", "--record", "nope.json"], ["there is no file nope.json", "dist/releases/"]),
         (["plan", "--catalog", "dockerfiles"], ["dockerfiles is a directory", "--catalog FILE"]),
     ],
-    ids=lambda value: " ".join(value),
-)
+    ids=[
+        "unknown command", "unknown option", "missing option", "file for directory", "no jobs",
+        "dropped platform", "platform", "nothing to verify", "reference", "no layout", "consumer",
+        "nothing released to verify", "nothing released", "format", "no record", "catalog is a directory",
+    ],
+)  # fmt: skip
 def test_a_slip_on_the_command_line_is_told_with_what_to_write(
     project: Project, arguments: list[str], words: list[str]
 ) -> None:
@@ -284,16 +288,11 @@ def test_text_that_is_no_registry_says_how_one_is_written(project: Project, text
 def test_a_registry_that_is_not_there_is_told_with_what_starts_one(
     project: Project, closed_port: int
 ) -> None:
-    failure = project.fail("plan", "--registry", f"localhost:{closed_port}")
+    failure = project.fail("release", "--registry", f"localhost:{closed_port}")
     failure.is_told(
         ExitCode.REGISTRY_TROUBLE, f"error: localhost:{closed_port} refuses connections", "make setup"
     )
     assert "trying again in" in failure.words
-
-
-def test_a_release_to_a_registry_that_is_not_there_builds_nothing(project: Project, closed_port: int) -> None:
-    failure = project.fail("release", "--registry", f"localhost:{closed_port}")
-    failure.is_told(ExitCode.REGISTRY_TROUBLE, f"error: localhost:{closed_port} refuses connections")
 
 
 def test_a_ca_bundle_that_is_not_there_is_named_with_its_variable(project: Project) -> None:
@@ -329,6 +328,35 @@ def test_a_reader_that_goes_away_is_no_failure(project: Project) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_failure(project: Project, closing: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m toolkit render "*" --out out {closing}', sys.executable],
+        cwd=project.directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_below_stdout_is_told(project: Project) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "toolkit", "--help"],
+            cwd=project.directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    Failure(code=done.returncode, words=done.stderr).is_told(
+        ExitCode.NEED_NOT_MET, "No space left on device", "make clean"
+    )
 
 
 def test_help_needs_no_project_and_names_every_command(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def main() -> None:
     """Run one command; every failure is a message and a documented exit code, never a traceback."""
     # A pipeline that stops a job sends SIGTERM: end as for Ctrl-C, with nothing half-published.
     signal.signal(signal.SIGTERM, _interrupt)
+    stdout = sys.stdout
     try:
         cli.main(prog_name="toolkit", standalone_mode=False)
         code = ExitCode.DONE
@@ -96,9 +97,12 @@ def main() -> None:
         _end_children()
         click.echo("interrupted: lists that were not complete have not been touched", err=True)
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of stdout has gone (`toolkit plan | head`): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # When the reader of stdout has gone (`toolkit plan | head`), which is no failure, click wraps
+        # stdout and exits with 1.
+        if sys.stdout is stdout:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         code = ExitCode.DONE
     except OSError as error:
         click.echo(f"error: {_explained(error)}", err=True)
@@ -106,8 +110,9 @@ def main() -> None:
     except Exception as error:  # a fault of the toolkit itself
         click.echo(f"internal error: {type(error).__name__}: {error}\n  {_kept_traceback()}", err=True)
         code = ExitCode.NEED_NOT_MET
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream:  # None where the caller closed it
+            stream.flush()
     # Threads of an interrupted run may still wait for a child: do not wait for them.
     os._exit(code) if code is ExitCode.INTERRUPTED else sys.exit(code)
 
@@ -142,4 +147,5 @@ def _explained(error: OSError) -> str:
     remedy = remedies.get(
         error.errno or 0, "Check the path; `toolkit doctor` shows the state of this machine."
     )
-    return f"{error.strerror or error}: {error.filename or ''}\n  {remedy}"
+    what = error.strerror or str(error)
+    return f"{what}: {error.filename}\n  {remedy}" if error.filename else f"{what}\n  {remedy}"

@@ -5,7 +5,12 @@ import subprocess
 from collections.abc import Iterator
 from typing import Never
 
+import hypothesis
 import pytest
+
+# How long an example takes depends on what else the machine does: no deadline.
+hypothesis.settings.register_profile("unit", deadline=None, database=None)
+hypothesis.settings.load_profile("unit")
 
 
 class OutsideWorld(AssertionError):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.golden import dockerfiles
@@ -298,7 +298,6 @@ def test_the_order_of_files_changes_nothing() -> None:
 
 
 @given(st.sampled_from(sorted(SERVING)), st.binary(max_size=20))
-@settings(deadline=None)
 def test_equal_inputs_and_equal_build_ids_are_the_same_thing(path: str, content: bytes) -> None:
     with suppress(LockInvalid, UnicodeDecodeError):
         changed(lambda: rendered(unit(), sources=with_file(path, content)))

@@ -13,8 +13,8 @@ import zstandard
 
 from toolkit.adapters.layout import LayoutWriter, OciLayout
 from toolkit.blobs import CheckedBlob
-from toolkit.elf import ARCHITECTURES, ElfTarget
-from toolkit.layers import LayerScan, scan_layer
+from toolkit.layers.elf import ARCHITECTURES, ElfTarget
+from toolkit.layers.scan import LayerScan, scan_layer
 from toolkit.oci import Descriptor, Digest, Manifest, MediaType, Platform, make_index, make_manifest
 
 ARM64 = Platform("linux", "arm64")

@@ -8,10 +8,10 @@ from itertools import zip_longest
 from typing import Any, Self
 
 from toolkit.catalog.model import ForeignElf
-from toolkit.compression import Compression
 from toolkit.contracts import Contract
-from toolkit.elf import ARCHITECTURES, MALFORMED
-from toolkit.layers import Entry, LayerScan
+from toolkit.layers.compression import Compression
+from toolkit.layers.elf import ARCHITECTURES, MALFORMED
+from toolkit.layers.scan import Entry, LayerScan
 from toolkit.oci import Digest, Manifest, Platform
 
 # How many offending paths a report names; the count is always complete.

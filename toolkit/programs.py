@@ -6,9 +6,9 @@ from posixpath import basename, join
 
 from toolkit.checks import Check, printable
 from toolkit.contracts import Contract
-from toolkit.elf import MALFORMED
-from toolkit.filesystem import FileSystem, Found
-from toolkit.layers import Entry
+from toolkit.layers.elf import MALFORMED
+from toolkit.layers.filesystem import FileSystem, Found
+from toolkit.layers.scan import Entry
 from toolkit.oci import ImageConfig
 
 # What Docker and containerd set when the image has no PATH.

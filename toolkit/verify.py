@@ -20,11 +20,11 @@ from toolkit.checks import (
     printable,
 )
 from toolkit.contracts import GENERIC, Contract
-from toolkit.elf import MALFORMED
 from toolkit.errors import VerificationFailed
-from toolkit.filesystem import FileSystem
-from toolkit.installed import Package
-from toolkit.layers import LayerScan, scan_layer
+from toolkit.layers.elf import MALFORMED
+from toolkit.layers.filesystem import FileSystem
+from toolkit.layers.installed import Package
+from toolkit.layers.scan import LayerScan, scan_layer
 from toolkit.oci import Descriptor, Digest, ImageConfig, Index, Manifest, MediaType, Platform
 from toolkit.programs import check_entrypoint
 

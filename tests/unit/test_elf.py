@@ -3,7 +3,7 @@ import platform
 import pytest
 
 from tests.images import ElfKind, elf, native_elf
-from toolkit.elf import ARCHITECTURES, MALFORMED, ElfTarget, elf_name, parse_target
+from toolkit.layers.elf import ARCHITECTURES, MALFORMED, ElfTarget, elf_name, parse_target
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.images import Item, directory, hard_link, opaque, packed, program, scan, symlink, tar, whiteout
-from toolkit.filesystem import FileSystem, Found
-from toolkit.layers import LayerUnreadable
+from toolkit.layers.filesystem import FileSystem, Found
+from toolkit.layers.scan import LayerUnreadable
 
 
 def merged(*layers: Sequence[Item]) -> FileSystem:

@@ -1,6 +1,6 @@
 import pytest
 
-from toolkit.installed import Package, PackageKind, metadata_limit, parse_packages
+from toolkit.layers.installed import Package, PackageKind, metadata_limit, parse_packages
 
 SITE = "/usr/lib/python3.9/site-packages"
 STATUS = """Package: libc6

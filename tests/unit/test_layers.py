@@ -22,12 +22,12 @@ from tests.images import (
     tar,
 )
 from toolkit.blobs import BlobCorrupt, CheckedBlob
-from toolkit.compression import Compression
-from toolkit.elf import MALFORMED
-from toolkit.installed import Package, PackageKind
-from toolkit.layers import Entry, LayerScan, LayerUnreadable, scan_layer
+from toolkit.layers.compression import Compression
+from toolkit.layers.elf import MALFORMED
+from toolkit.layers.installed import Package, PackageKind
+from toolkit.layers.scan import Entry, LayerScan, LayerUnreadable, scan_layer
+from toolkit.layers.tarstream import Kind
 from toolkit.oci import Digest, MediaType
-from toolkit.tarstream import Kind
 
 ITEMS = (
     directory("usr/bin"),

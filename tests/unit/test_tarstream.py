@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.images import Item, directory, elf, hard_link, symlink, tar
-from toolkit.bytestream import ByteStream
-from toolkit.tarstream import BLOCK, Kind, Member, TarInvalid, TarStream
+from toolkit.layers.bytestream import ByteStream
+from toolkit.layers.tarstream import BLOCK, Kind, Member, TarInvalid, TarStream
 
 
 def members(archive: bytes, *, chunk: int = 1 << 20) -> list[tuple[Member, bytes]]:

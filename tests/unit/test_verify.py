@@ -29,10 +29,10 @@ from toolkit.adapters.layout import LayoutWriter, OciLayout
 from toolkit.blobs import BlobCorrupt
 from toolkit.catalog.model import ForeignElf
 from toolkit.contracts import GENERIC, Contract
-from toolkit.elf import ElfTarget
 from toolkit.errors import VerificationFailed
-from toolkit.installed import Package, PackageKind
-from toolkit.layers import LayerScan
+from toolkit.layers.elf import ElfTarget
+from toolkit.layers.installed import Package, PackageKind
+from toolkit.layers.scan import LayerScan
 from toolkit.oci import Descriptor, Digest, Index, Manifest, MediaType, Platform, make_manifest
 from toolkit.verify import MemoryScans, Verification, ensure_verified, summary_lines, verify_reference
 

@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from toolkit.layers import SCAN_FORMAT, LayerScan
+from toolkit.layers.scan import SCAN_FORMAT, LayerScan
 from toolkit.oci import Digest
 from toolkit.verify import ScanCache
 

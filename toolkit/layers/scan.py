@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from posixpath import normpath
 from typing import Any, BinaryIO, Self
 
-from toolkit.bytestream import ByteStream
-from toolkit.compression import DECODING_ERRORS, Compression, decompressed
-from toolkit.elf import HEAD_SIZE, elf_name
 from toolkit.errors import VerificationFailed
-from toolkit.installed import Package, PackageKind, metadata_limit, parse_packages
+from toolkit.layers.bytestream import ByteStream
+from toolkit.layers.compression import DECODING_ERRORS, Compression, decompressed
+from toolkit.layers.elf import HEAD_SIZE, elf_name
+from toolkit.layers.installed import Package, PackageKind, metadata_limit, parse_packages
+from toolkit.layers.tarstream import Kind, Member, TarInvalid, TarStream
 from toolkit.oci import Descriptor, Digest
-from toolkit.tarstream import Kind, Member, TarInvalid, TarStream
 
 _BUFFER = 1 << 20
 # The kernel looks for `#!` and the interpreter in this many bytes.
@@ -31,7 +31,7 @@ class LayerUnreadable(VerificationFailed):
 class Entry:
     """One path of a layer: absolute, normalized; bytes that are not UTF-8 are surrogate escapes.
 
-    `elf` is the ELF machine's name (toolkit.elf.elf_name), "" for any other content. `interpreter` is what
+    `elf` is the ELF machine's name (`elf_name`), "" for any other content. `interpreter` is what
     follows `#!` in an executable script. `link` is a symbolic link's text or a hard link's absolute path.
     `packages` are those that the file, a package manager's metadata, names.
     """

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.bytestream import ByteStream
+from toolkit.layers.bytestream import ByteStream
 
 BLOCK = 512
 # Names and PAX headers longer than this are refused, as Go does: they would be held in memory.

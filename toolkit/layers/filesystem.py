@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from posixpath import basename, dirname
 from typing import Self
 
-from toolkit.layers import Entry, LayerScan, LayerUnreadable
+from toolkit.layers.scan import Entry, LayerScan, LayerUnreadable
+from toolkit.layers.tarstream import Kind
 from toolkit.oci import Digest
-from toolkit.tarstream import Kind
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"

@@ -27,7 +27,8 @@ from toolkit.workshop import Tools, Workshop
 def registry_at(settings: Settings, host: str, report: Reporter | None = None) -> Registry:
     """A registry over HTTP that retries what heals, and says so to `report`."""
     from toolkit.adapters.registry import HttpRegistry
-    from toolkit.adapters.retry import Retry, RetryingRegistry
+    from toolkit.adapters.registry_errors import is_loopback
+    from toolkit.adapters.retry import Budget, Retry, RetryingRegistry
 
     def tell(retry: Retry) -> None:
         if report:
@@ -35,7 +36,9 @@ def registry_at(settings: Settings, host: str, report: Reporter | None = None) -
             report(Event(kind=Kind.WARNING, subject=host, text=f"{retry.error.message}; {when}"))
 
     registry = HttpRegistry(host, docker_config=settings.docker_config, ca_bundle=settings.ca_bundle)
-    return RetryingRegistry(registry, on_retry=tell)
+    # What does not answer on this machine is not there: a restart takes a moment, not a minute.
+    budget = Budget(attempts=4, total=5) if is_loopback(host.rsplit(":", 1)[0]) else Budget()
+    return RetryingRegistry(registry, budget=budget, on_retry=tell)
 
 
 def destination(settings: Settings, registry: str, report: Reporter | None = None) -> Destination:

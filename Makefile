@@ -69,6 +69,7 @@ check: devenv ## ruff, mypy --strict, import contract, hadolint on the rendered 
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@MYPYPATH=dockerfiles/serving $(VENV)/bin/mypy --ignore-missing-imports --package serving
 	@$(VENV)/bin/lint-imports
 	@scripts/hadolint.sh $(VENV)
 

@@ -94,8 +94,8 @@ CAUSES = (
 
 _STEP = re.compile(r"^#(\d+) \[([^\]]+)\] ?(.*)$")
 _OPTIONS = re.compile(r"(?<=^RUN )(?:--\S+ +)+|(?<=^COPY )(?:--\S+ +)+")
-_STAGE_WIDTH = 100
-_EXPORT = re.compile(r"^#\d+ (exporting [a-z ]+|sending tarball|rewriting layers.*?)(?: sha256.*)?$")
+_STAGE_WIDTH = 60
+_EXPORT = re.compile(r"^#\d+ (exporting [a-z]+(?: [a-z]+)*|sending tarball|rewriting layers)\b")
 
 
 def stage_of(line: str) -> str | None:
@@ -104,7 +104,7 @@ def stage_of(line: str) -> str | None:
         text = f"{step[2]} {_OPTIONS.sub('', step[3])}".strip()
         return text[:_STAGE_WIDTH] if not step[2].startswith(("internal", "context ")) else None
     if export := _EXPORT.match(line):
-        return export[1]
+        return export[1].strip()
     return None
 
 

@@ -195,7 +195,7 @@ class _Run:
             else:
                 finished = self._read_back(planned, planned.published, watch)
         except ToolkitError as error:
-            watch.tell(Kind.FAILED, error.message)
+            watch.failed(error)
             raise
         watch.tell(Kind.FINISHED, f"{finished.image.digest}")
         return finished

@@ -82,6 +82,11 @@ class Watch:
             )
         )
 
+    def failed(self, error: ToolkitError) -> None:
+        """The first line of what went wrong; the end of the run tells the whole."""
+        first = error.message.partition("\n")[0]
+        self.tell(Kind.FAILED, first.removeprefix(f"{self._subject} ").removeprefix(f"{self._subject}: "))
+
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
         started = time.monotonic()
@@ -139,7 +144,7 @@ def check(
 ) -> Verification:
     """Verify one image of `source` as the unit it should be. Raises VerificationFailed."""
     unit = rendered.unit
-    watch.tell(Kind.STAGE, f"verifying {source.name}")
+    watch.tell(Kind.STAGE, "verifying what the registry holds" if selector else "verifying the layout")
     manifest = source.get_manifest(selector)
     if not isinstance(manifest, Manifest):
         raise VerificationFailed(
@@ -177,7 +182,7 @@ def build_only(
             made = make(each, workshop, watch)
         except ToolkitError as error:
             failures[each.unit.identifier] = error
-            watch.tell(Kind.FAILED, error.message)
+            watch.failed(error)
         else:
             watch.tell(Kind.FINISHED, f"{made.manifest.digest} in {made.layout}")
 

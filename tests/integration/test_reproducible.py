@@ -15,7 +15,8 @@ from toolkit.record import PublishedImage, ReleaseRecord
 from toolkit.verify import ImageSource
 
 PROJECT = Path(__file__).parents[2]
-REVISION = "org.opencontainers.image.revision"
+# Where the sources came from: another clone of them makes the same image with another label.
+PROVENANCE = ("org.opencontainers.image.revision", "org.opencontainers.image.source")
 
 
 def toolkit(*arguments: str) -> str:
@@ -40,12 +41,13 @@ def released() -> list[PublishedImage]:
 
 
 def content(source: ImageSource, selector: str) -> tuple[list[str], dict[str, Any]]:
-    """Layer digests and configuration, apart from the commit that the image was built at."""
+    """Layer digests and configuration, apart from the labels that say where the sources came from."""
     manifest = source.get_manifest(selector)
     assert isinstance(manifest, Manifest)
     with source.open_blob(manifest.config) as blob:
         config = json.loads(blob.read())
-    config["config"]["Labels"].pop(REVISION, None)
+    for label in PROVENANCE:
+        config["config"]["Labels"].pop(label, None)
     return [layer.digest for layer in manifest.layers], config
 
 

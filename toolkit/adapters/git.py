@@ -27,8 +27,8 @@ class Checkout:
 
     @property
     def source(self) -> str:
-        """The origin's URL without any credentials in it."""
-        return re.sub(r"//[^/@]+@", "//", self._git("config", "--get", "remote.origin.url"))
+        """The origin as a web address, however it was cloned; "" for one that is a path of this machine."""
+        return web_address(self._git("config", "--get", "remote.origin.url"))
 
     def _git(self, *arguments: str) -> str:
         try:
@@ -38,3 +38,17 @@ class Checkout:
         except FileNotFoundError:
             return ""
         return done.stdout.strip() if done.returncode == 0 else ""
+
+
+_REMOTE = re.compile(
+    r"(?:(?:https?|ssh|git)://)?(?:[^/@]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z]+)(?::\d+/|[:/])(?P<path>.+?)(?:\.git)?/?"
+)
+
+
+def web_address(remote: str) -> str:
+    """`https://HOST/PATH` of a git remote: one spelling, without credentials; "" for anything else.
+
+    https://git-scm.com/docs/git-clone#_git_urls
+    """
+    found = None if remote.startswith(("/", ".", "file:")) else _REMOTE.fullmatch(remote)
+    return f"https://{found['host']}/{found['path']}" if found else ""

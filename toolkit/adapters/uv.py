@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,12 @@ def _filename(wheel: dict[str, object]) -> str:
     except InvalidWheelFilename:
         return ""
     return name
+
+
+def configured_index() -> str:
+    """The index that pip.conf names, "" when it names none; uv itself reads no pip.conf."""
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def ensure_uv(directory: Path, architecture: Architecture, environment: dict[str, str]) -> Path:

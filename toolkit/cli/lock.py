@@ -90,14 +90,13 @@ def _locked_base(project: Project, base: Base, maker: BaseMaker) -> LockedBases:
 
 
 def _locked_unit(project: Project, unit: BuildUnit) -> LockedUnit:
-    from toolkit.adapters.uv import UvResolver
+    from toolkit.cli.world import resolver
 
     serving = project.sources.serving_requirements
     before = project.lock.units.get(unit.identifier)
     fresh = LockedUnit(inputs=inputs_digest(unit, serving), created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-    resolver = UvResolver(environment=project.settings.uv_environment)
     try:
-        requirements = resolver.resolve(
+        requirements = resolver(project.settings).resolve(
             (*unit.requirements, *serving),
             python=unit.base.python,
             architecture=unit.architecture,

@@ -161,7 +161,7 @@ def _summary(record: ReleaseRecord, outcome: Outcome, project: Project) -> str:
     built = sum(each.built for each in outcome.finished)
     reused = len(outcome.finished) - built
     return (
-        f"release {record.release}: {built} built, {reused} reused, {len(outcome.lists)} lists; "
+        f"release {record.release}: units built: {built}, reused: {reused}; lists: {len(outcome.lists)}; "
         f"tables in {project.settings.dist.name}/uris.md, .csv, .json"
     )
 

@@ -55,7 +55,7 @@ class Settings:
 
     @property
     def index_url(self) -> str:
-        """The package index that pip or uv is told to use, "" for their default."""
+        """The package index that the environment names for pip or uv, "" when it names none."""
         names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
         return next((self.environment[name] for name in names if self.environment.get(name)), "")
 
@@ -64,10 +64,9 @@ class Settings:
         home = self.environment.get("HOME") or "/"
         return Path(self.environment.get("DOCKER_CONFIG") or f"{home}/.docker")
 
-    @property
-    def uv_environment(self) -> dict[str, str]:
-        """What uv sees: pip's index setting counts for it too."""
-        index = {"UV_DEFAULT_INDEX": self.index_url} if self.index_url else {}
+    def uv_environment(self, index_url: str) -> dict[str, str]:
+        """What uv sees when the package index is `index_url`, "" for its default."""
+        index = {"UV_DEFAULT_INDEX": index_url} if index_url else {}
         certificates = {"SSL_CERT_FILE": str(self.ca_bundle)} if self.ca_bundle else {}
         return {**self.environment, **index, **certificates}
 

@@ -59,8 +59,7 @@ def verify(
         )
         results += [(image, each) for each in found]
         if not as_json:
-            for each in found:
-                click.echo("\n".join([image, *(f"  {line}" for line in summary_lines(each))]))
+            click.echo("\n".join([image, *(f"  {line}" for each in found for line in summary_lines(each))]))
     if as_json:
         click.echo(json.dumps([{"image": image, **each.to_json()} for image, each in results], indent=2))
     if not all(each.ok for _, each in results):

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.bases import BaseMaker, BuiltBase, LockedOnly, LockedPackage
 from toolkit.catalog.model import Base, Recipe
@@ -22,6 +23,9 @@ from toolkit.release import Destination
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
 from toolkit.workshop import Tools, Workshop
+
+if TYPE_CHECKING:
+    from toolkit.adapters.uv import UvResolver
 
 
 def registry_at(settings: Settings, host: str, report: Reporter | None = None) -> Registry:
@@ -180,9 +184,9 @@ def building_tools(settings: Settings) -> Tools:
     facts = ask_versions(look(settings, DEFAULT_REGISTRY))
     native = Architecture(require_engine(facts).architecture)
     builder = BuildxBuilder(
-        uv=ensure_uv(settings.cache / "tools", native, settings.uv_environment),
+        uv=ensure_uv(settings.cache / "tools", native, settings.uv_environment(package_index(settings))),
         ca_bundle=settings.ca_bundle,
-        uv_config=write_uv_config(settings),
+        uv_config=write_uv_config(settings, package_index(settings)),
     )
     return Tools(builder=builder, native=frozenset({native}))
 
@@ -205,14 +209,27 @@ def require_engine(facts: Facts) -> Engine:
     return facts.engine
 
 
-def write_uv_config(settings: Settings) -> Path | None:
+def package_index(settings: Settings) -> str:
+    """The index of the environment, else of pip.conf, else "" for uv's default."""
+    from toolkit.adapters.uv import configured_index
+
+    return settings.index_url or configured_index()
+
+
+def resolver(settings: Settings) -> "UvResolver":
+    from toolkit.adapters.uv import UvResolver
+
+    return UvResolver(environment=settings.uv_environment(package_index(settings)))
+
+
+def write_uv_config(settings: Settings, index_url: str) -> Path | None:
     """uv's settings for builds, readable by this user alone: the index may carry credentials."""
-    if not settings.index_url:
+    if not index_url:
         return None
     path = settings.cache / "uv.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    path.write_text(f"[[index]]\nurl = {json.dumps(settings.index_url)}\ndefault = true\n")
+    path.write_text(f"[[index]]\nurl = {json.dumps(index_url)}\ndefault = true\n")
     return path
 
 

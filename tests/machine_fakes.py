@@ -44,8 +44,11 @@ class FakeSystem:
             case ["apt-get", "install" | "purge" | "remove" as verb, *rest]:
                 return self._apt(verb, rest)
             case ["dpkg-query", "--show", _, *named]:
-                known = [f"{name} installed\n" for name in named if name in self.packages]
-                return Outcome(code=len(known) != len(named), output="".join(known))
+                # As the real one: without a name it lists the whole system.
+                known = [
+                    f"{name} installed\n" for name in named or sorted(self.packages) if name in self.packages
+                ]
+                return Outcome(code=len(known) < len(named), output="".join(known))
             case ["mount", *_, target]:
                 self.mounted.append(target)
                 self.files[f"{target}/register"] = ""

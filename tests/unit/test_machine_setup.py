@@ -71,6 +71,17 @@ def test_a_second_set_up_changes_nothing_and_takes_no_lock() -> None:
     assert (system.files, system.commands, system.locks) == (files, commands, locks)
 
 
+def test_uninstall_never_removes_a_package_that_set_up_did_not_install() -> None:
+    """The list of Python packages is empty here: to dpkg-query no name means every package there is."""
+    before = {"apt", "bash", "git"}
+    system = FakeSystem(packages=set(before))
+    set_up_bare(system, silent)
+    take_back(system, silent)
+    assert system.packages == before
+    purged = [command for command in system.commands if "purge" in command or "remove" in command]
+    assert not {name for command in purged for name in command} & before
+
+
 def test_a_second_uninstall_has_nothing_to_take_back() -> None:
     system, said = FakeSystem(), list[str]()
     set_up_bare(system)

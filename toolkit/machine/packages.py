@@ -133,12 +133,16 @@ def _purged(system: System, packages: Iterable[str]) -> frozenset[str]:
 
 
 def _known(system: System, packages: Iterable[str]) -> frozenset[str]:
-    """Those of which dpkg has anything, configuration files included."""
+    """Those of which dpkg has anything, configuration files included: never one that was not asked about."""
+    asked = frozenset(packages)
+    if not asked:  # without a name dpkg-query lists the whole system
+        return frozenset()
     form = "--showformat=${binary:Package} ${db:Status-Status}\\n"
     # Its exit code is 1 when it does not know one of them.
-    lines = system.run(("dpkg-query", "--show", form, *sorted(packages))).output.splitlines()
+    lines = system.run(("dpkg-query", "--show", form, *sorted(asked))).output.splitlines()
     states = (line.rpartition(" ") for line in lines)
-    return frozenset(name.partition(":")[0] for name, _, state in states if state != "not-installed")
+    found = frozenset(name.partition(":")[0] for name, _, state in states if state != "not-installed")
+    return asked & found
 
 
 def _apt(system: System, command: Sequence[str], what: str) -> Outcome:

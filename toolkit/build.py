@@ -94,6 +94,8 @@ CAUSES = (
 
 _STEP = re.compile(r"^#(\d+) \[([^\]]+)\] ?(.*)$")
 _OPTIONS = re.compile(r"(?<=^RUN )(?:--\S+ +)+|(?<=^COPY )(?:--\S+ +)+")
+# What a RUN sets up before its own command: of no interest to who waits for it.
+_PREAMBLE = re.compile(r"(?<=RUN )(?:if [^;]+; then [^;]+; fi; +)+")
 _STAGE_WIDTH = 60
 _EXPORT = re.compile(r"^#\d+ (exporting [a-z]+(?: [a-z]+)*|sending tarball|rewriting layers)\b")
 
@@ -101,7 +103,7 @@ _EXPORT = re.compile(r"^#\d+ (exporting [a-z]+(?: [a-z]+)*|sending tarball|rewri
 def stage_of(line: str) -> str | None:
     """What a line of Buildx's plain progress says about where the build is, if it says anything."""
     if step := _STEP.match(line):
-        text = f"{step[2]} {_OPTIONS.sub('', step[3])}".strip()
+        text = f"{step[2]} {_PREAMBLE.sub('', _OPTIONS.sub('', step[3]))}".strip()
         return text[:_STAGE_WIDTH] if not step[2].startswith(("internal", "context ")) else None
     if export := _EXPORT.match(line):
         return export[1].strip()

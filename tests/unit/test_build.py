@@ -181,6 +181,10 @@ def test_a_builder_that_dies_in_silence_is_told_as_that(lines: list[str]) -> Non
     ("line", "stage"),
     [
         (f"#9 [packages 2/2] {STEP}", "packages 2/2 RUN uv pip install --require-hashes"),
+        (
+            "#9 [packages 1/2] RUN --mount=a if [ -s /x ]; then export A=/x; fi;     /opt/uv pip install",
+            "packages 1/2 RUN /opt/uv pip install",
+        ),
         ("#7 [stage-1 3/4] COPY --chmod=0755 serve /bin/serve", "stage-1 3/4 COPY serve /bin/serve"),
         ("#4 [context debian:bullseye] OCI load from client", None),
         ("#15 exporting layers", "exporting layers"),

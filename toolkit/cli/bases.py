@@ -5,7 +5,6 @@ import click
 from toolkit.cli.display import reporter
 from toolkit.cli.project import read_project
 from toolkit.cli.settings import catalog_option, from_environment, json_option
-from toolkit.progress import Event, Kind
 
 
 @click.command()
@@ -20,13 +19,5 @@ def bases(catalog: str, as_json: bool) -> None:
     maker = Bases(project=project)
     with reporter(as_json=as_json) as report:
         for base in project.catalog.bases.values():
-            if base.name in present:
-                continue
-            report(Event(kind=Kind.STARTED, subject=f"base {base.name}", text="unpacking its packages"))
-            if built := maker.ensure(base, report):
-                platforms = ", ".join(str(each.platform) for each in sorted(built.platforms))
-                report(
-                    Event(
-                        kind=Kind.FINISHED, subject=f"base {base.name}", text=f"{built.index} ({platforms})"
-                    )
-                )
+            if base.name not in present:
+                maker.ensure(base, report)

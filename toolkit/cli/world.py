@@ -125,6 +125,7 @@ class Bases:
             digests = {each: entry.digest for each, entry in locked.items()}
             verify_base(settings, f"base {base.origin}", images, digests)
             return None
+        report(Event(kind=Kind.STARTED, subject=f"base {base.name}", text="unpacking its packages"))
         maker = base_maker(settings, locked_only=self.locked_only)
         packages = {each: entry.packages for each, entry in locked.items()}
         built = maker.ensure_base(base, wanted, locked=packages)
@@ -132,6 +133,8 @@ class Bases:
         verify_base(settings, f"base {base.name}", _open_layout(built.layout), digests)
         for remark in sorted({text for platform in built.platforms.values() for text in platform.remarks}):
             report(Event(kind=Kind.NOTE, subject=f"base {base.name}", text=remark))
+        platforms = ", ".join(str(each.platform) for each in wanted)
+        report(Event(kind=Kind.FINISHED, subject=f"base {base.name}", text=f"{built.index} ({platforms})"))
         return built
 
     def layout_of(self, unit: BuildUnit) -> str | None:

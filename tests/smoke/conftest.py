@@ -59,7 +59,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         write_weights(work)
         program = ["python3", "-c", WRITERS[image.framework]]
         wrote = subprocess.run(
-            ["docker", "run", "--rm", "--volume", f"{work}:/work", pull(image), *program],
+            ["docker", "run", "--rm", "--volume", f"{work}:/scratch", pull(image), *program],
             check=False,
             timeout=300,
             capture_output=True,

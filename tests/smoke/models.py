@@ -14,7 +14,7 @@ Array = NDArray[np.float32]
 
 _PYTORCH = """
 import numpy, torch
-w = {name: torch.from_numpy(value) for name, value in numpy.load("/work/weights.npz").items()}
+w = {name: torch.from_numpy(value) for name, value in numpy.load("/scratch/weights.npz").items()}
 class Dense(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -22,21 +22,21 @@ class Dense(torch.nn.Module):
             self.register_buffer(name, value)
     def forward(self, x):
         return torch.relu(x @ self.a + self.b) @ self.c + self.d
-torch.jit.trace(Dense().eval(), torch.zeros(1, 4)).save("/work/model/model.pt")
+torch.jit.trace(Dense().eval(), torch.zeros(1, 4)).save("/scratch/model/model.pt")
 """
 
 _TENSORFLOW = """
 import numpy, tensorflow as tf
-w = {name: tf.constant(value) for name, value in numpy.load("/work/weights.npz").items()}
+w = {name: tf.constant(value) for name, value in numpy.load("/scratch/weights.npz").items()}
 class Dense(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32)])
     def __call__(self, x):
         return tf.nn.relu(x @ w["a"] + w["b"]) @ w["c"] + w["d"]
 dense = Dense()
-tf.saved_model.save(dense, "/work/model/1", signatures=dense.__call__.get_concrete_function())
+tf.saved_model.save(dense, "/scratch/model/1", signatures=dense.__call__.get_concrete_function())
 """
 
-# What the framework's own image runs to write /work/model from /work/weights.npz.
+# What the framework's own image runs to write /scratch/model from /scratch/weights.npz.
 WRITERS: Mapping[str, str] = {"pytorch": _PYTORCH, "tensorflow": _TENSORFLOW}
 
 

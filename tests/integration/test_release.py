@@ -232,6 +232,23 @@ def test_an_interrupted_release_leaves_no_public_tag(
     assert public_tags(registry, "one") == []
 
 
+def test_two_releases_of_one_project_at_once_both_end_well(small: SmallProject, registry: str) -> None:
+    first, second = (
+        subprocess.Popen(
+            small.command("release", "one-*"),
+            cwd=small.directory,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "REGISTRY": registry},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    )
+    words = [process.communicate(timeout=240)[1] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), "\n".join(words)
+    assert any("another build of this project is running" in each for each in words)
+    assert public_tags(registry, "one") == [LISTS["one"], f"{LISTS['one']}-amd64", f"{LISTS['one']}-arm64"]
+
+
 def test_an_engine_that_is_down_is_told_before_anything_is_done(small: SmallProject) -> None:
     words = small.run("release", environment={"DOCKER_HOST": "unix:///nonexistent"}).failed_with(1)
     assert "engine" in words and "unix:///nonexistent" in words

@@ -3,21 +3,19 @@
 Two platforms take a few seconds, need no emulation and no root, and give the same digest everywhere.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from toolkit.adapters.apt import Archive, Fetched
+from toolkit.adapters.locks import only_process
 from toolkit.bases import (
     RECIPE_VERSION,
     BaseMaker,
@@ -61,7 +59,7 @@ class Bootstrapper:
         recipe = _recipe(base)
         locks = _locks(architectures, locked)
         check_lock(base.name, recipe, locks)
-        with _only_process(self.bases), _only_process(self.cache):
+        with only_process(self.bases), only_process(self.cache):
             fetched = self._fetch(recipe, locks)
             drift = tuple(
                 line
@@ -218,18 +216,6 @@ def _write_blob(layout: Path, content: bytes, media_type: MediaType) -> Descript
     descriptor = Descriptor.of(content, media_type)
     (layout / _BLOBS / descriptor.digest.hex).write_bytes(content)
     return descriptor
-
-
-@contextmanager
-def _only_process(directory: Path) -> Iterator[None]:
-    """Wait until no other process works in `directory`; the kernel lets go of it when one dies."""
-    directory.mkdir(parents=True, exist_ok=True)
-    handle = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _lookup_built(home: Path) -> BuiltBase | None:

@@ -12,7 +12,7 @@ from toolkit.cli.display import reporter
 from toolkit.cli.project import Project, identities, read_project, renderer
 from toolkit.cli.records import lookup_record, push_record, write_record
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
-from toolkit.cli.world import Bases, destination, lookup_bases, workshop
+from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
 from toolkit.errors import worst
 from toolkit.lock import other_digests
 from toolkit.oci import Platform
@@ -89,14 +89,8 @@ def release(
             plan, warnings = _with_made_bases(project, plan, bases, present, to, report)
         else:
             warnings = ()
-        outcome = carry_out(
-            plan,
-            workshop=shop,
-            to=to,
-            jobs=jobs,
-            report=report,
-            may_drop=may_drop,
-        )
+        with layouts(project.settings, report):
+            outcome = carry_out(plan, workshop=shop, to=to, jobs=jobs, report=report, may_drop=may_drop)
         circumstances = Circumstances(
             to=to,
             before=before,
@@ -195,10 +189,11 @@ def build(
         made = {base.name: base for unit in selected if (base := bases.ensure(unit.base, report))}
         rendered = [renderer(project, identities(project, made))(unit) for unit in selected]
         require_locked(rendered)
-        failures = build_only(
-            rendered,
-            workshop=workshop(project.settings, bases=bases, cold=cold),
-            jobs=jobs,
-            report=report,
-        )
+        with layouts(project.settings, report):
+            failures = build_only(
+                rendered,
+                workshop=workshop(project.settings, bases=bases, cold=cold),
+                jobs=jobs,
+                report=report,
+            )
     _end(Outcome(finished=(), lists={}, failures=failures), len(selected))

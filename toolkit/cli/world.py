@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,6 +177,16 @@ def workshop(settings: Settings, *, bases: Bases, cold: bool) -> Workshop:
         source=checkout.source,
         cold=cold,
     )
+
+
+def layouts(settings: Settings, report: Reporter) -> AbstractContextManager[None]:
+    """The layouts for this process alone: two builds of one unit write to one directory."""
+    from toolkit.adapters.locks import only_process
+
+    def tell() -> None:
+        report(Event(kind=Kind.NOTE, text="another build of this project is running; waiting for it to end"))
+
+    return only_process(settings.cache / "layouts", on_wait=tell)
 
 
 def building_tools(settings: Settings) -> Tools:

@@ -73,13 +73,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 class Endpoint:
     """A running container that serves, as SageMaker would start it."""
 
-    def __init__(self, container: DockerContainer, port: int) -> None:
+    def __init__(self, container: DockerContainer, url: str) -> None:
         self.container = container
         self.statuses: list[int] = []
-        self.http = httpx.Client(
-            base_url=f"http://{container.get_container_host_ip()}:{container.get_exposed_port(port)}",
-            timeout=180,
-        )
+        self.http = httpx.Client(base_url=url, timeout=180)
 
     def logs(self) -> str:
         out, errors = self.container.get_logs()
@@ -112,7 +109,8 @@ def serving(image: PublishedImage, model: Path) -> Iterator[Endpoint]:
     container.with_tmpfs_mount("/tmp").with_volume_mapping(str(model), "/opt/ml/model", "ro")
     container.with_exposed_ports(PORT)
     with container:
-        yield Endpoint(container, PORT)
+        host = container.get_container_host_ip()
+        yield Endpoint(container, f"http://{host}:{container.get_exposed_port(PORT)}")
 
 
 @pytest.fixture(scope="session")

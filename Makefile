@@ -14,7 +14,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release tables lock smoke test check bench clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release tables lock data smoke test check bench clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ tables: venv ## Print the URI table of the newest release.
 
 lock: venv ## Resolve images.toml to exact versions and hashes: images.lock.
 	@$(TOOLKIT) lock $(PATTERNS) $(ARGS)
+
+data: devenv ## Write the tables of toolkit/data anew from the locked packages.
+	@$(VENV)/bin/python -m scripts.data $(ARGS)
 
 smoke: devenv ## Start every released image on its own platform and ask it for predictions.
 	@$(TOOLKIT) setup

@@ -16,7 +16,7 @@ from toolkit.cli import COMMANDS, cli
 from toolkit.errors import PRECEDENCE, ExitCode
 from toolkit.units import expand, select
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/resolver.md")
 
 
 def read(name: str) -> str:

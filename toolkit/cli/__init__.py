@@ -28,6 +28,7 @@ COMMANDS = {
     "release": ("release", "Build, verify and publish what is not there yet; write record and tables."),
     "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),
     "tables": ("tables", "Print the URI tables of a release again."),
+    "uri": ("uri", "Print the URI of the image that runs on an instance type."),
     "instances": ("instances", "List instance types: architecture, accelerator, vCPU, memory."),
 }
 

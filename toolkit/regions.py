@@ -1,0 +1,88 @@
+"""AWS partitions and regions, and the account that keeps AWS's own images per region.
+
+Tables of toolkit/data, which `make data` writes from botocore and the SageMaker SDKs.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from toolkit.errors import UsageError
+
+_DATA = Path(__file__).with_name("data")
+
+
+class RegionUnknown(UsageError, ValueError):
+    """No partition has a region of this name. A ValueError, as the SageMaker SDK raises for one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """`aws`, `aws-cn` …; `regions` maps the name of a region to its description.
+
+    `region_pattern` matches the names of all its regions, also of those that the table does not list.
+    """
+
+    name: str
+    dns_suffix: str
+    region_pattern: str
+    regions: Mapping[str, str]
+
+
+@cache
+def partitions() -> tuple[Partition, ...]:
+    return tuple(
+        Partition(
+            name=name,
+            dns_suffix=each["dns_suffix"],
+            region_pattern=each["region_pattern"],
+            regions=MappingProxyType(each["regions"]),
+        )
+        for name, each in _read("regions.json")["partitions"].items()
+    )
+
+
+@lru_cache(maxsize=1024)
+def get_partition(region: str) -> Partition:
+    """The partition of `region`. Raises RegionUnknown when no partition has such regions."""
+    for partition in partitions():
+        if region in partition.regions:
+            return partition
+    for partition in partitions():
+        if re.match(partition.region_pattern, region):
+            return partition
+    raise RegionUnknown(f"{region!r} is not a region of AWS", remedy=_nearest(region))
+
+
+def ecr_host(account: str, region: str) -> str:
+    """`ACCOUNT.dkr.ecr.REGION.SUFFIX`. Raises RegionUnknown."""
+    return f"{account}.dkr.ecr.{region}.{get_partition(region).dns_suffix}"
+
+
+@cache
+def image_families() -> Mapping[str, Mapping[str, str]]:
+    """Name of a family of AWS images → region → account. A family is named after its first repository."""
+    registries = _read("aws_accounts.json")["registries"]
+    return MappingProxyType({name: MappingProxyType(accounts) for name, accounts in registries.items()})
+
+
+def lookup_account(family: str, region: str) -> str | None:
+    """The account of a family's images in `region`; None where AWS does not offer them."""
+    return image_families()[family].get(region)
+
+
+def _nearest(region: str) -> str:
+    import difflib
+
+    known = [name for partition in partitions() for name in partition.regions]
+    near = difflib.get_close_matches(region, known, n=1)
+    return f"Did you mean {near[0]!r}?" if near else "Write it like us-west-2."
+
+
+def _read(name: str) -> Any:
+    return json.loads((_DATA / name).read_text(encoding="utf-8"))

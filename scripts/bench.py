@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from toolkit.adapters.layout import LayoutWriter
@@ -31,13 +31,14 @@ TOOLKIT = (sys.executable, "-m", "toolkit")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Seconds of each pair; `ratio` is the peer's time over ours, so more is better."""
+    """What each pair took, in `unit`; `ratio` is the peer's over ours, so more is better."""
 
     name: str
     ours: tuple[float, ...]
     peer: tuple[float, ...]
     our_command: str
     peer_command: str
+    unit: str = "s"
 
     @property
     def ratios(self) -> list[float]:
@@ -47,7 +48,8 @@ class Row:
         low, high = min(self.ratios), max(self.ratios)
         ours, peer = statistics.median(self.ours), statistics.median(self.peer)
         ratio = statistics.median(self.ratios)
-        return f"{self.name:<44} {ours:8.2f} s {peer:8.2f} s {ratio:7.1f} × ({low:.1f} to {high:.1f})"
+        values = f"{ours:8.2f} {self.unit:<2} {peer:8.2f} {self.unit:<2}"
+        return f"{self.name:<44} {values} {ratio:7.1f} × ({low:.1f} to {high:.1f})"
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -163,6 +165,66 @@ def verification(pairs: int) -> Row:
     return row(f"verify {image.image_id} {image.architecture}", timings, "toolkit verify LAYOUT", what)
 
 
+ASKED = ("pytorch", "us-west-2", "1.12.1", "ml.c6g.4xlarge")
+CALLS = """
+import sys, time
+from {module} import retrieve
+framework, region, version, machine = {asked}
+started = time.perf_counter()
+for _ in range({calls}):
+    retrieve(framework, region, version=version, instance_type=machine, image_scope="inference")
+sys.stdout.write(str((time.perf_counter() - started) * 10_000 / {calls}))
+"""
+
+
+def resolver(pairs: int) -> tuple[Row, ...]:
+    """A URI from `toolkit uri` against the SDK: a fresh process, its memory, and calls in one process."""
+    run("scripts/venv.sh", ".venv-sdk", "locks/sdk.txt")
+    sdk = str(PROJECT / ".venv-sdk" / "bin" / "python")
+    framework, region, version, machine = ASKED
+    options = ("--version", version, "--instance-type", machine, "--region", region, "--source", "aws")
+    ours = (*TOOLKIT, "uri", framework, *options)
+    peer = (sdk, "-c", CALLS.format(module="sagemaker.image_uris", asked=ASKED, calls=1))
+    fresh = [(measured(*ours), measured(*peer)) for _ in range(pairs)]
+    many = [
+        (
+            float(
+                output(
+                    sys.executable, "-c", CALLS.format(module="toolkit.resolve", asked=ASKED, calls=20_000)
+                )
+            ),
+            float(output(sdk, "-c", CALLS.format(module="sagemaker.image_uris", asked=ASKED, calls=40))),
+        )
+        for _ in range(pairs)
+    ]
+    seconds = [(ours_[0], peer_[0]) for ours_, peer_ in fresh]
+    memory = [(ours_[1], peer_[1]) for ours_, peer_ in fresh]
+    process = ("toolkit uri", "sagemaker.image_uris.retrieve in a fresh process")
+    called = ("toolkit.resolve.retrieve", "sagemaker.image_uris.retrieve")
+    return (
+        row("a URI, fresh process", seconds, *process),
+        replace(row("a URI, resident memory", memory, *process), unit="MB"),
+        row("a URI, 10,000 calls in one process", many, *called),
+    )
+
+
+def measured(*command: str) -> tuple[float, float]:
+    """Seconds and the most resident memory in MB of a process and nothing else."""
+    started = time.monotonic()
+    child = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    took = time.monotonic() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"{command[0]} ended with {child.returncode}")
+    return took, usage.ru_maxrss / 1024
+
+
+def output(*command: str) -> str:
+    done = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()[-1]
+
+
 def row(name: str, timings: Sequence[tuple[float, float]], ours: str, peer: str) -> Row:
     return Row(
         name=name,
@@ -180,7 +242,11 @@ def main() -> None:
     registry = os.environ.get("REGISTRY", "localhost:5000")
     if not (PROJECT / "dist" / "release.json").exists():
         run(*TOOLKIT, "release")
-    rows = [nothing_to_do(registry, arguments.pairs), verification(arguments.pairs)]
+    rows = [
+        nothing_to_do(registry, arguments.pairs),
+        verification(arguments.pairs),
+        *resolver(arguments.pairs),
+    ]
     print(f"{'':<44} {'toolkit':>10} {'peer':>10} {'ratio':>9}")
     for each in rows:
         print(each.line())

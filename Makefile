@@ -85,4 +85,4 @@ clean: ## Remove what can be made again: layouts, bases, logs, tables.
 
 uninstall: ## Take back what set-up made on this machine, and the virtual environment.
 	@if [ -d /var/lib/multiarch-toolkit ]; then scripts/venv.sh $(VENV) locks/toolkit.txt && $(TOOLKIT) uninstall; fi
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-sdk .venv-sdk3

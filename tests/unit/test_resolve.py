@@ -12,9 +12,9 @@ from toolkit.regions import image_families
 from toolkit.resolve import (
     ArchitectureUnavailable,
     FrameworkUnknown,
+    ImageConsumer,
     Request,
     Unresolvable,
-    Use,
     resolve,
     resolve_released,
     retrieve,
@@ -335,8 +335,10 @@ def test_jumpstart_models_are_not_in_tables() -> None:
 
 
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow", "xgboost", "sklearn", "mxnet", "kmeans"])
-@pytest.mark.parametrize("consumer", list(Use))
-def test_no_instance_type_gets_an_image_of_another_architecture(framework: str, consumer: Use) -> None:
+@pytest.mark.parametrize("consumer", list(ImageConsumer))
+def test_no_instance_type_gets_an_image_of_another_architecture(
+    framework: str, consumer: ImageConsumer
+) -> None:
     asked = Request(framework=framework, region="us-east-1", image_scope="inference", consumer=consumer)
     for name in instance_type_names():
         try:
@@ -366,7 +368,7 @@ def test_every_container_of_aws_is_reached_by_some_machine() -> None:
                 py_version=row.python,
                 instance_type=machines[row.architecture, row.accelerator],
                 accelerator_type="ml.eia2.medium" if row.accelerator == "eia" else None,
-                consumer=Use.SAGEMAKER if row.consumer == "sagemaker" else Use.EKS,
+                consumer=ImageConsumer.SAGEMAKER if row.consumer == "sagemaker" else ImageConsumer.EKS,
             )
         )
         assert found.uri == f"{DLC}/{row.repository}:{row.tag}" or found.source == third().source
@@ -403,7 +405,7 @@ OWN = Request(framework="pytorch", region="us-west-2", image_scope="inference")
         ({"instance_type": "ml.c7g.large"}, "own/new"),
         ({"instance_type": "ml.c7g.large", "version": "1.12"}, "own/arm"),
         ({"instance_type": "ml.c5.large"}, "own/amd"),
-        ({"instance_type": "c7g.large", "consumer": Use.EKS}, "own/list"),
+        ({"instance_type": "c7g.large", "consumer": ImageConsumer.EKS}, "own/list"),
         ({"instance_type": "ml.c5.large", "version": "2.0.0"}, None),
         ({"instance_type": "ml.c5.large", "version": "1.1"}, None),
         ({"instance_type": "ml.g5.xlarge"}, None),

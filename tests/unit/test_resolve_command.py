@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from tests.records import image, record
 from toolkit.cli.uri import uri
 from toolkit.errors import UsageError
+from toolkit.record import Package
 from toolkit.resolve import ArchitectureUnavailable, Unresolvable
 
 AWS = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
@@ -86,3 +87,32 @@ def test_where_aws_has_nothing_the_catalogs_units_are_named() -> None:
     asked = ("pytorch", "--version", "2.8.0", "--instance-type", "ml.c8g.large", "--region", "us-west-2")
     with pytest.raises(ArchitectureUnavailable, match=r"pytorch-1\.12\.1-.*-arm64"):
         run(*asked, "--source", "aws", "--catalog", str(root / "images.toml"))
+
+
+def test_a_migration_names_the_newest_graviton_type_and_what_differs() -> None:
+    mkl = (
+        Package(name="mkl", version="2022.1", kind="python"),
+        Package(name="torch", version="1.12.1", kind="python"),
+    )
+    held = record(
+        image("pytorch-1-amd64", uri="own/amd", packages=mkl, size=300_000_000),
+        image("pytorch-1-arm64", uri="own/arm", size=200_000_000),
+    )
+    Path("mine.json").write_text(held.dumps())
+    asked = ("pytorch", "--instance-type", "ml.c5.xlarge", "--migrate", "graviton", "--record", "mine.json")
+    assert run(*asked).stdout.splitlines() == [
+        "instance type  ml.c5.xlarge → ml.c8g.xlarge",
+        "image          own/amd",
+        "             → own/arm",
+        "size           300 MB → 200 MB, unpacked 900 MB → 900 MB",
+        "package        mkl 2022.1 → -",
+    ]
+    shown = json.loads(run(*asked, "--json").stdout)
+    assert shown["difference"]["packages"] == {"mkl": ["2022.1", ""]}
+
+
+def test_a_migration_between_images_of_aws_says_that_packages_are_not_known() -> None:
+    asked = ("pytorch", "--version", "2.3.0", "--instance-type", "ml.m5.large", "--region", "us-west-2")
+    shown = run(*asked, "--migrate", "graviton").stdout
+    assert "pytorch-inference-graviton:2.3.0-" in shown
+    assert "not known" in shown

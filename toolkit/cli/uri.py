@@ -1,17 +1,20 @@
 """`toolkit uri`."""
 
 import json
+from dataclasses import replace
 
 import click
 
 from toolkit.cli.settings import Settings, catalog_option, from_environment, json_option
 from toolkit.errors import UsageError
+from toolkit.record import ReleaseRecord
 from toolkit.resolve import (
     ArchitectureUnavailable,
+    ImageConsumer,
     Request,
     Resolution,
     Unresolvable,
-    Use,
+    lookup_released,
     resolve,
     resolve_released,
 )
@@ -26,7 +29,10 @@ from toolkit.resolve import (
 )
 @click.option("--scope", default="inference", show_default=True, help="training, inference, processing …")
 @click.option(
-    "--consumer", type=click.Choice([each.value for each in Use]), default="sagemaker", show_default=True
+    "--consumer",
+    type=click.Choice([each.value for each in ImageConsumer]),
+    default="sagemaker",
+    show_default=True,
 )
 @click.option("--py-version", metavar="pyNN", help="Where a version has images for several Pythons.")
 @click.option("--accelerator-type", metavar="TYPE", help="Of Elastic Inference, like ml.eia2.medium.")
@@ -36,6 +42,11 @@ from toolkit.resolve import (
     help="Only one's own release or only AWS's images. Default: the release where it answers, else AWS.",
 )
 @click.option("--record", default="", metavar="PATH|REFERENCE", help="Default: dist/release.json.")
+@click.option(
+    "--migrate",
+    type=click.Choice(["graviton"]),
+    help="Name the Graviton type to move to, its image, and what differs between the two images.",
+)
 @click.option("--explain", is_flag=True, help="Say on stderr why this image.")
 @catalog_option
 @json_option
@@ -50,6 +61,7 @@ def uri(
     accelerator_type: str | None,
     source: str | None,
     record: str,
+    migrate: str | None,
     explain: bool,
     catalog: str,
     as_json: bool,
@@ -65,35 +77,88 @@ def uri(
         instance_type=instance_type,
         accelerator_type=accelerator_type,
         image_scope=scope,
-        consumer=Use(consumer),
+        consumer=ImageConsumer(consumer),
     )
     if source == "aws" and record:
         raise UsageError("--record names a release, --source aws leaves releases out", remedy="Drop one.")
-    found = None if source == "aws" else _released(settings, request, record, is_demanded=source == "release")
-    found = found or _of_aws(settings, request)
+    held = None if source == "aws" else _record(settings, record, is_demanded=source == "release")
+    is_aws_asked = source != "release"
+    if migrate:
+        click.echo(_migration(settings, request, held, is_aws_asked=is_aws_asked, as_json=as_json))
+        return
+    found = _resolved(settings, request, held, is_aws_asked=is_aws_asked)
     if explain:
         for sentence in found.why:
             click.echo(sentence, err=True)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.uri)
 
 
-def _released(settings: Settings, request: Request, name: str, *, is_demanded: bool) -> Resolution | None:
-    """Of the release that is named or, when there is one, the newest here."""
+def _record(settings: Settings, name: str, *, is_demanded: bool) -> ReleaseRecord | None:
+    """The release that is named or, when there is one, the newest here."""
     if not name and not is_demanded and not (settings.dist / "release.json").is_file():
         return None
     from toolkit.cli.records import get_record
 
-    record = get_record(settings, name)
-    found = resolve_released(request, record)
-    if found is None and is_demanded:
-        what = " ".join(filter(None, (request.framework, request.version)))
-        where = f" that runs on {request.instance_type}" if request.instance_type else ""
-        held = ", ".join(sorted(image.identifier for image in record.images))
-        raise Unresolvable(
-            f"release {record.release} has no image of {what} for {request.consumer}{where}",
-            remedy=f"It has: {held}." if held else "It is empty: make release",
+    return get_record(settings, name)
+
+
+def _resolved(
+    settings: Settings, request: Request, record: ReleaseRecord | None, *, is_aws_asked: bool
+) -> Resolution:
+    """From the release where it has an answer, else from AWS where it is asked."""
+    found = resolve_released(request, record) if record else None
+    if found:
+        return found
+    if is_aws_asked or record is None:
+        return _of_aws(settings, request)
+    what = " ".join(filter(None, (request.framework, request.version)))
+    where = f" that runs on {request.instance_type}" if request.instance_type else ""
+    held = ", ".join(sorted(image.identifier for image in record.images))
+    raise Unresolvable(
+        f"release {record.release} has no image of {what} for {request.consumer}{where}",
+        remedy=f"It has: {held}." if held else "It is empty: make release",
+    )
+
+
+def _migration(
+    settings: Settings, request: Request, record: ReleaseRecord | None, *, is_aws_asked: bool, as_json: bool
+) -> str:
+    """The two machines, their images and, of images that are in the release, what differs."""
+    from toolkit.resolve.migration import difference, get_graviton_type
+
+    if not request.instance_type:
+        raise UsageError(
+            "--migrate moves from an instance type", remedy="Give it: --instance-type ml.c5.xlarge"
         )
-    return found
+    there = replace(request, instance_type=get_graviton_type(request.instance_type).name)
+    before, after = (
+        _resolved(settings, each, record, is_aws_asked=is_aws_asked) for each in (request, there)
+    )
+    held = [lookup_released(each, record) if record else None for each in (request, there)]
+    changed = difference(held[0], held[1]) if held[0] and held[1] else None
+    if as_json:
+        document = {
+            "instance_type": [request.instance_type, there.instance_type],
+            "images": [before.to_json(), after.to_json()],
+            "difference": changed.to_json() if changed else None,
+        }
+        return json.dumps(document, indent=2)
+    lines = [
+        f"instance type  {request.instance_type} → {there.instance_type}",
+        f"image          {before.uri}",
+        f"             → {after.uri}",
+    ]
+    if changed is None:
+        return "\n".join([*lines, "packages       not known: not both images are in a release of one's own"])
+    lines.append(f"size           {_megabytes(changed.size)}, unpacked {_megabytes(changed.unpacked_size)}")
+    lines += [
+        f"package        {name} {old or '-'} → {new or '-'}" for name, (old, new) in changed.packages.items()
+    ]
+    return "\n".join(lines)
+
+
+def _megabytes(sizes: tuple[int, int]) -> str:
+    return " → ".join(f"{size / 1e6:.0f} MB" for size in sizes)
 
 
 def _of_aws(settings: Settings, request: Request) -> Resolution:

@@ -4,24 +4,25 @@
 with its reasons. docs/resolver.md has the differences from the SDK. Pure but for reading toolkit/data.
 """
 
-from toolkit.resolve.release import resolve_released
+from toolkit.resolve.release import lookup_released, resolve_released
 from toolkit.resolve.request import (
     ArchitectureUnavailable,
     FrameworkUnknown,
+    ImageConsumer,
     Request,
     Resolution,
     Unresolvable,
-    Use,
 )
 from toolkit.resolve.resolver import resolve, retrieve
 
 __all__ = [
     "ArchitectureUnavailable",
     "FrameworkUnknown",
+    "ImageConsumer",
     "Request",
     "Resolution",
     "Unresolvable",
-    "Use",
+    "lookup_released",
     "resolve",
     "resolve_released",
     "retrieve",

@@ -12,10 +12,10 @@ from toolkit.resolve.request import (
     INFERENCE,
     INFERENCE_GRAVITON,
     INFERENCE_SCOPES,
+    ImageConsumer,
     Request,
     Resolution,
     Unresolvable,
-    Use,
 )
 from toolkit.resolve.sdk import Answer, answer, is_retired, scoped_config
 from toolkit.resolve.tables import (
@@ -29,7 +29,7 @@ from toolkit.resolve.tables import (
 
 _ARM64_SUFFIX = "-arm64"
 # AWS tags EC2's images also for EKS; those for any consumer carry no such suffix.
-_CONSUMERS = {Use.SAGEMAKER: ("sagemaker", "any"), Use.EKS: ("ec2", "any")}
+_CONSUMERS = {ImageConsumer.SAGEMAKER: ("sagemaker", "any"), ImageConsumer.EKS: ("ec2", "any")}
 
 
 def architecture_of(repository: str, tag: str) -> Architecture:
@@ -42,7 +42,7 @@ def architecture_of(repository: str, tag: str) -> Architecture:
 def variants(request: Request, machine: Machine) -> Iterator[Resolution]:
     """The SDKs' images of the machine's architecture for the version that was asked for, or for all."""
     assert machine.family
-    is_sagemaker = request.consumer is Use.SAGEMAKER and not request.accelerator_type
+    is_sagemaker = request.consumer is ImageConsumer.SAGEMAKER and not request.accelerator_type
     if not is_sagemaker or request.image_scope not in INFERENCE_SCOPES:
         return
     for sdk in (second(), third()):
@@ -111,7 +111,7 @@ def _versions(asked: str | None, framework: str, scope: str, sdk: Generation) ->
 def _rows(request: Request, machine: Machine) -> Iterator[DeepLearningContainer]:
     """Rows never answer what the SDK decides by tables of its own: compiler, tag parts, accelerators."""
     assert machine.family
-    is_sagemaker = request.consumer is Use.SAGEMAKER
+    is_sagemaker = request.consumer is ImageConsumer.SAGEMAKER
     if request.container_version or request.training_compiler or (is_sagemaker and request.accelerator_type):
         return
     # What the SDK refuses for a common machine was asked wrongly, unless the version is one it lacks.

@@ -13,9 +13,9 @@ from toolkit.resolve.request import (
     INFERENCE,
     INFERENCE_SCOPES,
     ArchitectureUnavailable,
+    ImageConsumer,
     Request,
     Unresolvable,
-    Use,
     version_key,
 )
 from toolkit.resolve.tables import deep_learning_containers, third
@@ -32,7 +32,7 @@ def unavailable(request: Request, machine: Machine, refusal: Unresolvable | None
     """Why nothing fits: the SDK's own reason where the architecture is not the matter."""
     assert machine.family
     architecture = machine.family.architecture
-    is_elsewhere = request.consumer is not Use.SAGEMAKER
+    is_elsewhere = request.consumer is not ImageConsumer.SAGEMAKER
     if refusal and (machine.is_common or not _is_known(request)):
         return refusal
     anything = replace(request, version=None, image_scope=INFERENCE, accelerator_type=None, py_version=None)

@@ -6,10 +6,25 @@ from toolkit.hardware import AcceleratorKind
 from toolkit.oci import Architecture
 from toolkit.record import PublishedImage, ReleaseRecord
 from toolkit.resolve.machine import get_machine
-from toolkit.resolve.request import INFERENCE_SCOPES, Request, Resolution, Use, version_key
+from toolkit.resolve.request import INFERENCE_SCOPES, ImageConsumer, Request, Resolution, version_key
 
 
 def resolve_released(request: Request, record: ReleaseRecord) -> Resolution | None:
+    """The URI of `lookup_released`, with its reasons."""
+    image = lookup_released(request, record)
+    if image is None:
+        return None
+    return Resolution(
+        uri=image.uri,
+        architecture=Architecture(image.architecture),
+        version=image.version,
+        source=f"release {record.release}",
+        status="released",
+        why=(*_reasons(request), f"{image.identifier} is in release {record.release}"),
+    )
+
+
+def lookup_released(request: Request, record: ReleaseRecord) -> PublishedImage | None:
     """The newest released image that answers `request`; None when none does.
 
     Without an instance type an image is taken only where all that match are of one architecture.
@@ -21,19 +36,13 @@ def resolve_released(request: Request, record: ReleaseRecord) -> Resolution | No
     newest = [image for image in found if image.version == found[-1].version]
     if len({image.architecture for image in newest}) > 1 and len({image.uri for image in newest}) > 1:
         return None
-    image = newest[-1]
-    return Resolution(
-        uri=image.uri,
-        architecture=Architecture(image.architecture),
-        version=image.version,
-        source=f"release {record.release}",
-        status="released",
-        why=(*_reasons(request), f"{image.identifier} is in release {record.release}"),
-    )
+    return newest[-1]
 
 
 def _matching(request: Request, record: ReleaseRecord) -> Iterator[PublishedImage]:
-    consumers = {Use.SAGEMAKER: ("sagemaker",), Use.EKS: ("eks", "generic")}[request.consumer]
+    consumers = {ImageConsumer.SAGEMAKER: ("sagemaker",), ImageConsumer.EKS: ("eks", "generic")}[
+        request.consumer
+    ]
     if request.image_scope not in INFERENCE_SCOPES or request.accelerator_type:
         return iter(())
     return (

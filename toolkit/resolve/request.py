@@ -32,7 +32,7 @@ class ArchitectureUnavailable(Unresolvable):
         self.available = available
 
 
-class Use(StrEnum):
+class ImageConsumer(StrEnum):
     """Where the image is to run; tags differ: `-sagemaker` and `-ec2`."""
 
     SAGEMAKER = "sagemaker"
@@ -68,7 +68,7 @@ class Request:
     sdk_version: str | None = None
     inference_tool: str | None = None
     serverless: bool = False
-    consumer: Use = Use.SAGEMAKER
+    consumer: ImageConsumer = ImageConsumer.SAGEMAKER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ from toolkit.resolve.refusal import no_machine, unavailable
 from toolkit.resolve.request import (
     INFERENCE_GRAVITON,
     INFERENCE_SCOPES,
+    ImageConsumer,
     Request,
     Resolution,
     Unresolvable,
-    Use,
     version_key,
 )
 from toolkit.resolve.sdk import Answer, answer
@@ -80,7 +80,7 @@ def resolve(request: Request) -> Resolution:
         return _resolve_anywhere(request)
     machine = get_machine(request.instance_type)
     refusal: Unresolvable | None = None
-    if request.consumer is Use.SAGEMAKER:
+    if request.consumer is ImageConsumer.SAGEMAKER:
         asked = replace(request, instance_type=machine.sdk_name)
         for sdk in (second, third):
             try:
@@ -106,7 +106,7 @@ def resolve(request: Request) -> Resolution:
 
 def _resolve_anywhere(request: Request) -> Resolution:
     """Without an instance type any architecture is right."""
-    if request.consumer is not Use.SAGEMAKER:
+    if request.consumer is not ImageConsumer.SAGEMAKER:
         raise Unresolvable(
             f"An image for {request.consumer} is chosen by the instance type, which is not given",
             remedy="Give the type of the nodes, like c7g.xlarge.",

@@ -31,11 +31,9 @@ def get_graviton_type(name: str) -> InstanceType:
         and (rank := _rank(machine, candidate)) is not None
     ]
     if kind is not AcceleratorKind.NONE or not ranked:
-        why = (
-            f"has an accelerator of kind {kind}" if kind is not AcceleratorKind.NONE else "has no counterpart"
-        )
+        why = "" if kind is AcceleratorKind.NONE else f": its accelerator is of kind {kind}"
         raise Unresolvable(
-            f"{name} {why} among SageMaker's Graviton types",
+            f"{name} has no counterpart among SageMaker's Graviton types{why}",
             remedy="See: toolkit instances 'ml.*' --architecture arm64 --use endpoint",
         )
     return max(ranked, key=lambda each: each[0])[1]

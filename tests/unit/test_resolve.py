@@ -368,6 +368,7 @@ def test_every_container_of_aws_is_reached_by_some_machine() -> None:
                 py_version=row.python,
                 instance_type=machines[row.architecture, row.accelerator],
                 accelerator_type="ml.eia2.medium" if row.accelerator == "eia" else None,
+                sdk_version=next((part for part in row.tag.split("-") if part.startswith("sdk")), None),
                 consumer=ImageConsumer.SAGEMAKER if row.consumer == "sagemaker" else ImageConsumer.EKS,
             )
         )

@@ -37,9 +37,9 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 REGION: Final = "us-west-2"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def object_store() -> Iterator[str]:
-    """An S3 API on this machine's loopback with the archive in it."""
+    """An S3 API on this machine's loopback with the archive in it; moto's state is the process's, so once."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -57,8 +57,8 @@ def object_store() -> Iterator[str]:
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )
-    client.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
-    client.put_object(Bucket="code", Key="team/sourcedir.tar.gz", Body=archive.getvalue())
+    client.create_bucket(Bucket="smoke-code", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_object(Bucket="smoke-code", Key="team/sourcedir.tar.gz", Body=archive.getvalue())
     yield url
     server.stop()
 
@@ -78,7 +78,7 @@ def test_a_script_from_s3_takes_over_on_the_port_that_was_asked_for(
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "10",
         "SAGEMAKER_PROGRAM": "entry.py",
         "SAGEMAKER_REGION": REGION,
-        "SAGEMAKER_SUBMIT_DIRECTORY": "s3://code/team/sourcedir.tar.gz",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "s3://smoke-code/team/sourcedir.tar.gz",
     }
     for name, value in environment.items():
         container.with_env(name, value)

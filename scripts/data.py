@@ -1,15 +1,11 @@
 """`make data`: the tables of toolkit/data, anew from the packages that locks/ pins."""
 
-import importlib
-import importlib.util
-
-MODULES = ("scripts.data_instances", "scripts.data_uris")
+from scripts import data_instances, data_uris
 
 
 def main() -> None:
-    for module in MODULES:
-        if importlib.util.find_spec(module):
-            importlib.import_module(module).main()
+    data_instances.main()
+    data_uris.main()
 
 
 if __name__ == "__main__":

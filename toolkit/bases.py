@@ -14,7 +14,7 @@ from toolkit.catalog.model import Base, Recipe
 from toolkit.errors import LockInvalid
 from toolkit.oci import Architecture, Digest
 
-# Part of every base's identity: count it up when the same packages come to give other bytes.
+# Names the layouts on disk: count it up when the same packages come to give other bytes.
 RECIPE_VERSION = 1
 
 _PACKAGE = re.compile(
@@ -96,10 +96,6 @@ class BuiltPlatform:
     size: int
     remarks: tuple[str, ...] = ()
 
-    @property
-    def package_list_digest(self) -> Digest:
-        return package_list_digest(self.packages)
-
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltBase:
@@ -163,15 +159,6 @@ class LockedOnly:
                 remedy="Accept them: toolkit lock --upgrade",
             )
         return built
-
-
-def package_list_digest(packages: Iterable[LockedPackage]) -> Digest:
-    """What identifies one architecture's base in a build_id: this code's version and name=version lines.
-
-    It follows from the lock alone, so planning needs no mirror and no layout.
-    """
-    lines = sorted(package.pinned for package in packages)
-    return Digest.of("\n".join([f"recipe {RECIPE_VERSION}", *lines, ""]).encode())
 
 
 def check_lock(name: str, recipe: Recipe, locks: Mapping[Architecture, Packages]) -> None:

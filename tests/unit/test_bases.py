@@ -14,7 +14,6 @@ from toolkit.bases import (
     Packages,
     check_lock,
     compare,
-    package_list_digest,
 )
 from toolkit.catalog.model import Base, Recipe
 from toolkit.errors import LockInvalid
@@ -65,16 +64,6 @@ def test_locked_package_survives_being_written(package: LockedPackage) -> None:
 def test_anything_else_is_no_locked_package(text: str) -> None:
     with pytest.raises(ValueError, match="not a locked package"):
         LockedPackage.parse(text)
-
-
-def test_package_list_digest_does_not_depend_on_order() -> None:
-    assert package_list_digest((LIBC, LOGIN)) == package_list_digest((LOGIN, LIBC))
-
-
-def test_package_list_digest_changes_with_a_version() -> None:
-    assert package_list_digest((LIBC, LOGIN)) != package_list_digest(
-        (LIBC, replace(LOGIN, version="1:4.8.2-1"))
-    )
 
 
 def test_nothing_drifted_when_the_packages_are_the_locked_ones() -> None:

@@ -120,11 +120,10 @@ class Plan:
 
 def lists_of(rendered: Sequence[RenderedUnit]) -> dict[tuple[str, str], tuple[RenderedUnit, ...]]:
     """Rendered units grouped by the (repository, tag) of the list they stand behind."""
-    groups: dict[tuple[str, str], tuple[RenderedUnit, ...]] = {}
+    groups: dict[tuple[str, str], list[RenderedUnit]] = {}
     for each in rendered:
-        key = (each.unit.repository, each.unit.list_tag)
-        groups[key] = (*groups.get(key, ()), each)
-    return dict(sorted(groups.items()))
+        groups.setdefault(each.unit.list_key, []).append(each)
+    return {key: tuple(groups[key]) for key in sorted(groups)}
 
 
 def wanted_tags(rendered: Sequence[RenderedUnit]) -> tuple[tuple[str, str], ...]:
@@ -168,7 +167,7 @@ def decide(selected: Sequence[RenderedUnit], every: Sequence[RenderedUnit], obse
         _planned_unit(
             each,
             images.get(each.unit.identifier),
-            complete[each.unit.repository, each.unit.list_tag],
+            complete[each.unit.list_key],
             observed.inputs.get(each.unit.identifier),
         )
         for each in selected

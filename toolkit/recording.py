@@ -1,11 +1,11 @@
 """Outcome of a release → release record. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from toolkit.catalog.model import Consumer
-from toolkit.oci import Digest, Reference
+from toolkit.oci import Index, Reference
 from toolkit.record import (
     Package,
     PublishedImage,
@@ -37,12 +37,14 @@ def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
 
     Units that are not deployable as their consumer wants them (no list yet) are left out.
     """
-    rows = tuple(row for finished in outcome.finished if (row := _row(finished, outcome, circumstances)))
     before = circumstances.before
+    earlier = {(each.identifier, each.digest): each for each in before.images} if before else {}
+    rows = tuple(
+        row for finished in outcome.finished if (row := _row(finished, outcome, circumstances, earlier))
+    )
+    lists = _by_child(outcome, circumstances.to)
     images = carried_over(
-        replace(before, images=tuple(_relisted(each, outcome, circumstances.to) for each in before.images))
-        if before
-        else None,
+        replace(before, images=tuple(_relisted(each, lists) for each in before.images)) if before else None,
         registry=circumstances.to.place,
         published=rows,
         known=circumstances.known,
@@ -57,7 +59,13 @@ def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
     )
 
 
-def _row(finished: Finished, outcome: Outcome, circumstances: Circumstances) -> PublishedImage | None:
+def _row(
+    finished: Finished,
+    outcome: Outcome,
+    circumstances: Circumstances,
+    before: Mapping[tuple[str, str], PublishedImage],
+) -> PublishedImage | None:
+    """`before` are the images of the newest record by identifier and digest."""
     unit = finished.rendered.unit
     if unit.identifier in outcome.withheld:
         return None
@@ -69,7 +77,7 @@ def _row(finished: Finished, outcome: Outcome, circumstances: Circumstances) -> 
     host = circumstances.to.registry.host
     account, region = account_and_region(host)
     place = Reference(registry=host, repository=circumstances.to.repository(unit.repository))
-    earlier = _earlier(circumstances.before, unit.identifier, finished.image.digest)
+    earlier = before.get((unit.identifier, finished.image.digest))
     return PublishedImage(
         identifier=unit.identifier,
         image_id=unit.image_id,
@@ -111,20 +119,23 @@ def _row(finished: Finished, outcome: Outcome, circumstances: Circumstances) -> 
     )
 
 
-def _relisted(image: PublishedImage, outcome: Outcome, to: Destination) -> PublishedImage:
+def _by_child(outcome: Outcome, to: Destination) -> Mapping[tuple[str, str], tuple[str, Index]]:
+    """By repository and digest of each image that this release put a list around: the list and its tag."""
+    return {
+        (to.repository(repository), child.digest): (tag, index)
+        for (repository, tag), index in outcome.lists.items()
+        for child in index.manifests
+    }
+
+
+def _relisted(image: PublishedImage, lists: Mapping[tuple[str, str], tuple[str, Index]]) -> PublishedImage:
     """An image of the record before, behind the list that this release put around it for its sibling."""
-    for (repository, tag), index in outcome.lists.items():
-        children = {str(child.digest) for child in index.manifests}
-        if image.repository == to.repository(repository) and image.digest in children:
-            listed = str(image.pinned.with_digest(index.digest))
-            uri = image.uri if image.consumer == Consumer.SAGEMAKER else listed
-            return replace(image, index_tag=tag, index_uri=listed, index_digest=index.digest, uri=uri)
-    return image
-
-
-def _earlier(before: ReleaseRecord | None, identifier: str, digest: Digest) -> PublishedImage | None:
-    images = before.images if before else ()
-    return next((each for each in images if (each.identifier, each.digest) == (identifier, digest)), None)
+    if (found := lists.get((image.repository, image.digest))) is None:
+        return image
+    tag, index = found
+    listed = str(image.pinned.with_digest(index.digest))
+    uri = image.uri if image.consumer == Consumer.SAGEMAKER else listed
+    return replace(image, index_tag=tag, index_uri=listed, index_digest=index.digest, uri=uri)
 
 
 def _rfc3339(moment: datetime) -> str:

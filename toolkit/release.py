@@ -28,7 +28,7 @@ from toolkit.plan import (
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.publish import Registry, publish_image, publish_index
 from toolkit.render import LABEL, RenderedUnit
-from toolkit.units import BuildUnit, siblings
+from toolkit.units import BuildUnit, with_siblings
 from toolkit.verify import ImageSource, Verification
 from toolkit.workshop import Made, Watch, Workshop, check, make
 
@@ -94,8 +94,7 @@ def plan_release(
 
     Raises RegistryUnavailable, LockInvalid, UsageError.
     """
-    wanted = {unit.identifier: unit for chosen in selected for unit in siblings(chosen, every)}
-    rendered = {identifier: render(unit) for identifier, unit in sorted(wanted.items())}
+    rendered = {unit.identifier: render(unit) for unit in with_siblings(selected, every)}
     everything = tuple(rendered.values())
     chosen = tuple(rendered[unit.identifier] for unit in selected)
     with ThreadPoolExecutor(_LOOKUPS) as pool:
@@ -141,7 +140,9 @@ def carry_out(
     run = _Run(plan=plan, workshop=workshop, to=to, report=report, may_drop=may_drop)
     pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="unit")
     try:
-        pending = {pool.submit(run.finish, unit): unit for unit in plan.units}
+        pending = {
+            pool.submit(run.finish, unit, number): unit for number, unit in enumerate(plan.units, start=1)
+        }
         while pending:
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
@@ -175,17 +176,23 @@ class _Run:
         self._workshop = workshop
         self._to = to
         self._report = report
+        # Each list with the identifiers of its selected units.
+        self._groups: dict[tuple[str, str], tuple[PlannedList, list[str]]] = {
+            (each.repository, each.tag): (each, []) for each in plan.lists
+        }
+        for unit in plan.units:
+            self._groups[unit.rendered.unit.list_key][1].append(unit.identifier)
         self.finished: dict[str, Finished] = {}
         self.lists: dict[tuple[str, str], Index] = {}
         self.failures: dict[str, ToolkitError] = {}
         self.withheld: set[str] = set()
 
-    def finish(self, planned: PlannedUnit) -> Finished:
+    def finish(self, planned: PlannedUnit, number: int) -> Finished:
         """Bring one unit to its verified image under its `b-` tag."""
         watch = Watch(
             planned.identifier,
             report=self._report,
-            number=self._plan.units.index(planned) + 1,
+            number=number,
             total=len(self._plan.units),
         )
         watch.tell(Kind.STARTED, planned.why)
@@ -242,10 +249,8 @@ class _Run:
             self.finished[planned.identifier] = future.result()
         except ToolkitError as error:
             self.failures[planned.identifier] = error
-        key = (planned.rendered.unit.repository, planned.rendered.unit.list_tag)
-        mates = [unit.identifier for unit in self._plan.units if _key(unit) == key]
+        group, mates = self._groups[planned.rendered.unit.list_key]
         if all(name in self.finished or name in self.failures for name in mates):
-            group = next(each for each in self._plan.lists if (each.repository, each.tag) == key)
             self._settle(group, mates)
 
     def _settle(self, group: PlannedList, mates: Sequence[str]) -> None:
@@ -306,7 +311,3 @@ class _Run:
 
     def _tell(self, kind: Kind, subject: str, text: str) -> None:
         self._report(Event(kind=kind, subject=subject, text=text))
-
-
-def _key(planned: PlannedUnit) -> tuple[str, str]:
-    return planned.rendered.unit.repository, planned.rendered.unit.list_tag

@@ -1,7 +1,6 @@
 """Build unit → Dockerfile, build context and build_id. Pure: no clock, environment, network or disk.
 
-A value of the catalog reaches a Dockerfile only through `{{ }}`, and there only when it is one plain
-word (`_SAFE`): it can neither end its line nor become a shell word of its own. Free text such as the
+A value of the catalog reaches a Dockerfile only as one plain word (`templates`). Free text such as the
 title travels as a label argument, requirements as a file of the context.
 """
 
@@ -10,19 +9,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import jinja2
-from markupsafe import Markup
+from functools import cached_property
 
 from toolkit.catalog.model import Consumer
 from toolkit.errors import LockInvalid, UsageError
 from toolkit.lock import Lock, get_locked
 from toolkit.oci import Architecture, Reference
+from toolkit.templates import Templates, is_word
 from toolkit.units import BuildUnit
 
 LABEL = "io.multiarch-images"
 PORT = 8080
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,21 @@ class Sources:
     templates: Mapping[str, str]
     serving: Mapping[str, bytes]
 
-    @property
+    @cached_property
+    def compiled(self) -> Templates:
+        return Templates(self.templates)
+
+    @cached_property
+    def runtime(self) -> Mapping[str, bytes]:
+        """What of the serving runtime is copied into images, by path."""
+        return {path: content for path, content in self.serving.items() if path != "requirements.in"}
+
+    @cached_property
+    def runtime_inputs(self) -> Mapping[str, str]:
+        """The inputs of a build id that the runtime's files are."""
+        return {f"file {path}": _short(content) for path, content in self.runtime.items()}
+
+    @cached_property
     def serving_requirements(self) -> tuple[str, ...]:
         """The serving runtime's own needs: the lines of its requirements.in."""
         text = self.serving.get("requirements.in", b"").decode()
@@ -96,10 +107,9 @@ def render(
 ) -> RenderedUnit:
     """Raises LockInvalid when the lock does not fit, UsageError for a mistake in a template."""
     locked = get_locked(lock, unit, sources.serving_requirements)
-    dockerfile = render_dockerfile(unit, sources.templates, base.source)
+    dockerfile = render_dockerfile(unit, sources.compiled, base.source)
     requirements = "".join(f"{line}\n" for line in locked.requirements).encode()
-    runtime = {path: content for path, content in sources.serving.items() if path != "requirements.in"}
-    context = {"requirements.txt": requirements, **runtime}
+    context = {"requirements.txt": requirements, **sources.runtime}
     labels = _labels(unit, base, locked.created)
     inputs = {
         "base": base.digest,
@@ -109,7 +119,8 @@ def render(
         "labels": _short(json.dumps(labels, sort_keys=True).encode()),
         "media-types": media_family(unit.consumer),
         "platform": str(unit.platform),
-        **{f"file {path}": _short(content) for path, content in context.items()},
+        "file requirements.txt": _short(requirements),
+        **sources.runtime_inputs,
     }
     build_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return RenderedUnit(
@@ -138,49 +149,12 @@ def media_family(consumer: Consumer) -> str:
     return "docker" if consumer is Consumer.SAGEMAKER else "oci"
 
 
-# What the expressions of a template can raise; RecursionError where one includes itself.
-_TEMPLATE_MISTAKES = (
-    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
-
-
-def render_dockerfile(unit: BuildUnit, templates: Mapping[str, str], base: str) -> str:
+def render_dockerfile(unit: BuildUnit, templates: Templates, base: str) -> str:
     """The Dockerfile's text. Raises UsageError that names the template and line of a mistake."""
-    values = _values(unit, base)
-    environment = jinja2.Environment(
-        # The name as file name: it is what a traceback says.
-        loader=jinja2.FunctionLoader(
-            lambda name: (templates[name], name, None) if name in templates else None
-        ),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,  # macros come back as Markup, so that _one_word sees values only
-        finalize=_one_word,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    asked_at = f"images.toml:{unit.image.line}"
+    return templates.render(
+        unit.image.template, _values(unit, base), asked_at=asked_at, subject=unit.identifier
     )
-    name = unit.image.template
-    try:
-        text = environment.get_template(name).render(values)
-    except jinja2.TemplateNotFound as error:
-        user = (
-            f"images.toml:{unit.image.line}" if error.name == name else f"dockerfiles/{_place(error, name)}"
-        )
-        raise UsageError(
-            f"{user}: template {error.name!r} is not in dockerfiles/",
-            remedy=f"There are: {', '.join(sorted(templates))}",
-        ) from error
-    except jinja2.TemplateSyntaxError as error:
-        raise UsageError(
-            f"dockerfiles/{error.name or name}:{error.lineno}: {error.message}",
-            remedy="Mend the template; nothing was built.",
-        ) from error
-    except _TEMPLATE_MISTAKES as error:
-        raise UsageError(
-            f"dockerfiles/{_place(error, name)}: {error}",
-            remedy=f"The template was rendered for {unit.identifier}; nothing was built.",
-        ) from error
-    return text
 
 
 def _values(unit: BuildUnit, base: str) -> dict[str, str | int]:
@@ -195,36 +169,13 @@ def _values(unit: BuildUnit, base: str) -> dict[str, str | int]:
         "wheel_platform": wheel_platform(unit.architecture, unit.base.glibc),
     }
     for name, word in words.items():
-        if not _SAFE.fullmatch(word):
+        if not is_word(word):
             raise UsageError(
                 f"images.toml:{unit.image.line}: {name} {word!r} is not one plain word; it cannot stand in a "
                 "Dockerfile",
                 remedy="Use letters, digits and . _ : / @ + = - alone.",
             )
     return {**words, "port": PORT}
-
-
-class UnsafeValue(ValueError):
-    """A value would be more than one word of a Dockerfile."""
-
-
-def _one_word(value: object) -> object:
-    if isinstance(value, Markup | jinja2.Undefined):
-        return value
-    if not _SAFE.fullmatch(str(value)):
-        raise UnsafeValue(f"the value {str(value)!r} is not one plain word; it cannot stand in a Dockerfile")
-    return value
-
-
-def _place(error: BaseException, name: str) -> str:
-    """TEMPLATE:LINE of the innermost template frame; Jinja rewrites tracebacks to template lines."""
-    place = name
-    trace = error.__traceback__
-    while trace is not None:
-        if "__jinja_exception__" in trace.tb_frame.f_globals:
-            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
 
 
 def base_name(unit: BuildUnit) -> str:

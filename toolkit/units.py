@@ -4,6 +4,7 @@ import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from toolkit import tags
 from toolkit.catalog.matrix import Cell, image_id, list_tag, matrix
@@ -32,11 +33,11 @@ class BuildUnit:
     def architecture(self) -> Architecture:
         return self.cell.architecture
 
-    @property
+    @cached_property
     def image_id(self) -> str:
         return image_id(self.image, self.cell)
 
-    @property
+    @cached_property
     def identifier(self) -> str:
         return tags.unit_identifier(self.image_id, self.architecture)
 
@@ -48,9 +49,14 @@ class BuildUnit:
     def repository(self) -> str:
         return self.image.repository
 
-    @property
+    @cached_property
     def list_tag(self) -> str:
         return list_tag(self.image, self.cell)
+
+    @property
+    def list_key(self) -> tuple[str, str]:
+        """Repository and tag of the list that the unit's image stands behind."""
+        return self.repository, self.list_tag
 
     @property
     def arch_tag(self) -> str:
@@ -114,8 +120,7 @@ def _most_alike(glob: str, names: Sequence[str]) -> list[str]:
     return [best] if shared.get(best) else []
 
 
-def siblings(unit: BuildUnit, units: Iterable[BuildUnit]) -> tuple[BuildUnit, ...]:
-    """All units whose images stand behind the same list as `unit`, itself among them."""
-    return tuple(
-        other for other in units if (other.repository, other.list_tag) == (unit.repository, unit.list_tag)
-    )
+def with_siblings(selected: Iterable[BuildUnit], units: Iterable[BuildUnit]) -> tuple[BuildUnit, ...]:
+    """Those of `units` whose images stand behind the same lists as those of `selected`, themselves too."""
+    lists = {unit.list_key for unit in selected}
+    return tuple(unit for unit in units if unit.list_key in lists)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.projects import ROOT, TEMPLATES, catalog
 from toolkit.render import base_name, render_dockerfile
+from toolkit.templates import Templates
 from toolkit.units import expand, select
 
 DIRECTORY = Path(__file__).parent / "dockerfiles"
@@ -17,8 +18,9 @@ WRITE = ".venv/bin/python -m tests.golden.dockerfiles"
 def rendered() -> Mapping[str, str]:
     """The text by unit identifier, from images.toml and dockerfiles/ as they are now."""
     real = catalog((ROOT / "images.toml").read_text())
+    templates = Templates(TEMPLATES)
     chosen = select(expand(real), (), real.groups)
-    return {unit.identifier: render_dockerfile(unit, TEMPLATES, base_name(unit)) for unit in chosen}
+    return {unit.identifier: render_dockerfile(unit, templates, base_name(unit)) for unit in chosen}
 
 
 def kept() -> Mapping[str, str]:

@@ -169,7 +169,9 @@ def with_image(change: Callable[[Image], Image], base: Base | None = None) -> Bu
 
 def assert_shape_is_kept(hostile: BuildUnit) -> None:
     with suppress(UsageError):
-        assert shape(render_dockerfile(hostile, TEMPLATES, base_name(hostile))) == shape(BENIGN.dockerfile)
+        assert shape(render_dockerfile(hostile, SOURCES.compiled, base_name(hostile))) == shape(
+            BENIGN.dockerfile
+        )
 
 
 @given(HOSTILE)
@@ -224,7 +226,7 @@ def test_requirements_reach_a_file_and_nothing_else(lines: list[str]) -> None:
 def test_a_value_that_is_no_word_is_refused_whatever_the_template_does_with_it(use: str) -> None:
     hostile = with_image(lambda image: replace(image, framework="a; id"))
     with pytest.raises(UsageError, match=r"images\.toml:\d+: .* 'a; id.*' is not one plain word"):
-        render_dockerfile(hostile, template(f"RUN {use}").templates, "debian:bullseye")
+        render_dockerfile(hostile, template(f"RUN {use}").compiled, "debian:bullseye")
 
 
 # --- build_id

@@ -6,7 +6,7 @@ from tests.projects import CATALOG, PYTORCH, catalog, unit, units
 from toolkit.catalog.model import Consumer
 from toolkit.errors import ExitCode, NothingSelected
 from toolkit.oci import Architecture, Platform
-from toolkit.units import select, siblings
+from toolkit.units import select, with_siblings
 
 PYTORCH_ID = "pytorch-1.12.1-cpu-py39-debian11-sagemaker"
 SAGEMAKER_ID = "tensorflow-2.9.1-cpu-py39-debian11-sagemaker"
@@ -119,5 +119,5 @@ def test_what_resembles_nothing_is_told_how_to_see_all_units() -> None:
 
 
 def test_siblings_stand_behind_one_list() -> None:
-    found = siblings(unit(f"{SAGEMAKER_ID}-arm64"), units())
+    found = with_siblings([unit(f"{SAGEMAKER_ID}-arm64")], units())
     assert [each.identifier for each in found] == [f"{SAGEMAKER_ID}-amd64", f"{SAGEMAKER_ID}-arm64"]

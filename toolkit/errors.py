@@ -122,6 +122,18 @@ class DigestMismatch(Conflict):
         self.actual = actual
 
 
+class DeploymentRefused(ToolkitError):
+    """What was to be deployed does not fit where it was to run; nothing was sent."""
+
+    exit_code = ExitCode.DEPLOYMENT_REFUSED
+
+
+class DeploymentFailed(ToolkitError):
+    """The service refused a request, or what it made did not come up."""
+
+    exit_code = ExitCode.DEPLOYMENT_REFUSED
+
+
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """The exit code of a run in which all of `codes` occurred; DONE for none."""
     met = set(codes) - {ExitCode.DONE}

@@ -4,7 +4,6 @@ Each command lives in a module of its own that is imported only when it is calle
 `toolkit --help` and a release with nothing to do never pay for an engine client.
 """
 
-import importlib
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ import types
 import click
 
 from toolkit import __version__
+from toolkit.cli.lazy import LazyGroup
 from toolkit.errors import CatalogInvalid, ExitCode, ToolkitError
 
 # Command → module and one-line help; `toolkit --help` imports none of them.
@@ -33,40 +33,13 @@ COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"toolkit.cli.{COMMANDS[cmd_name][0]}")
-        command = getattr(module, cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
-
-
 @click.command(
-    cls=_Commands,
+    cls=LazyGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 need not met, 2 usage or catalog fault, 3 nothing selected, "
-    "4 verification failed, 5 build failed, 6 registry trouble, 7 conflict, 130 interrupted.",
+    "4 verification failed, 5 build failed, 6 registry trouble, 7 conflict, 8 deployment refused or failed, "
+    "130 interrupted.",
 )
 @click.version_option(__version__, prog_name="toolkit")
 def cli() -> None:

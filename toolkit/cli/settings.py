@@ -64,6 +64,11 @@ class Settings:
         home = self.environment.get("HOME") or "/"
         return Path(self.environment.get("DOCKER_CONFIG") or f"{home}/.docker")
 
+    @property
+    def region(self) -> str:
+        """The region that the environment names for AWS's tools, "" when it names none."""
+        return self.environment.get("AWS_REGION") or self.environment.get("AWS_DEFAULT_REGION") or ""
+
     def uv_environment(self, index_url: str) -> dict[str, str]:
         """What uv sees when the package index is `index_url`, "" for its default."""
         index = {"UV_DEFAULT_INDEX": index_url} if index_url else {}

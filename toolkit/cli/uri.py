@@ -68,10 +68,9 @@ def uri(
 ) -> None:
     """Print the URI of the image of FRAMEWORK that runs on the instance type, and nothing else."""
     settings = from_environment(catalog)
-    environment = settings.environment
     request = Request(
         framework=framework,
-        region=region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "",
+        region=region or settings.region,
         version=version,
         py_version=py_version,
         instance_type=instance_type,
@@ -94,12 +93,9 @@ def uri(
 
 
 def _record(settings: Settings, name: str, *, is_demanded: bool) -> ReleaseRecord | None:
-    """The release that is named or, when there is one, the newest here."""
-    if not name and not is_demanded and not (settings.dist / "release.json").is_file():
-        return None
-    from toolkit.cli.records import get_record
+    from toolkit.cli.records import get_record, lookup_named_record
 
-    return get_record(settings, name)
+    return get_record(settings, name) if is_demanded else lookup_named_record(settings, name)
 
 
 def _resolved(

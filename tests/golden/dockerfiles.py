@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.projects import ROOT, TEMPLATES, catalog
 from toolkit.render import base_name, render_dockerfile
+from toolkit.selection import Selection, select
 from toolkit.templates import Templates
-from toolkit.units import expand, select
+from toolkit.units import expand
 
 DIRECTORY = Path(__file__).parent / "dockerfiles"
 WRITE = ".venv/bin/python -m tests.golden.dockerfiles"
@@ -19,7 +20,7 @@ def rendered() -> Mapping[str, str]:
     """The text by unit identifier, from images.toml and dockerfiles/ as they are now."""
     real = catalog((ROOT / "images.toml").read_text())
     templates = Templates(TEMPLATES)
-    chosen = select(expand(real), (), real.groups)
+    chosen = select(expand(real), Selection(), real)
     return {unit.identifier: render_dockerfile(unit, templates, base_name(unit)) for unit in chosen}
 
 

@@ -14,7 +14,8 @@ from tests.projects import ROOT, TEMPLATES, catalog
 from toolkit.catalog import parse_catalog
 from toolkit.cli import COMMANDS, cli
 from toolkit.errors import PRECEDENCE, ExitCode
-from toolkit.units import expand, select
+from toolkit.selection import Selection, select
+from toolkit.units import expand
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/resolver.md")
 
@@ -101,12 +102,14 @@ def test_the_row_to_copy_makes_the_unit_that_is_released_with_it() -> None:
     (row,) = blocks(README, "toml")
     text = f"{read('images.toml')}\n{row}"
     before = {unit.identifier for unit in expand(catalog(read("images.toml")))}
-    units = expand(parse_catalog(text, templates=TEMPLATES.keys()))
+    read_again = parse_catalog(text, templates=TEMPLATES.keys())
+    units = expand(read_again)
     added = {unit.identifier for unit in units} - before
     assert added == {"pytorch-2.8.0-cpu-py39-debian11-eks-arm64"}
     said = section(README, "Add an image")
     patterns = {pattern for found in re.findall(r"IMAGES=('\S+')", said) for pattern in shlex.split(found)}
-    assert {unit.identifier for pattern in patterns for unit in select(units, (pattern,), {})} == added
+    selected = select(units, Selection(patterns=tuple(patterns)), read_again)
+    assert {unit.identifier for unit in selected} == added
 
 
 def test_every_key_of_the_row_to_copy_and_of_the_catalog_is_explained() -> None:

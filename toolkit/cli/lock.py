@@ -8,6 +8,7 @@ import click
 from toolkit.bases import BaseMaker
 from toolkit.catalog.model import Base
 from toolkit.cli.project import Project, architectures_of, read_project
+from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment
 from toolkit.errors import NeedNotMet, UsageError
 from toolkit.lock import (
@@ -21,23 +22,24 @@ from toolkit.lock import (
     lookup_locked_base,
 )
 from toolkit.oci import Reference
-from toolkit.units import BuildUnit, select
+from toolkit.selection import Selection, select
+from toolkit.units import BuildUnit
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, metavar="[IDENTIFIER|GLOB|GROUP]...")
+@selection_options
 @catalog_option
 @click.option("--upgrade", is_flag=True, help="Resolve again what is locked and still fits the catalog.")
-def lock(patterns: tuple[str, ...], catalog: str, upgrade: bool) -> None:
+def lock(selection: Selection, catalog: str, upgrade: bool) -> None:
     """Resolve the catalog's wishes to exact versions and hashes, and write images.lock.
 
-    Without patterns: everything. What is locked and fits stays as it is, unless --upgrade is given.
-    A source that cannot be reached leaves its rows `unlocked` with the reason.
+    Without patterns and options that choose units: everything. What is locked and fits stays as it is,
+    unless --upgrade is given. A source that cannot be reached leaves its rows `unlocked` with the reason.
     """
     from toolkit.cli.world import base_maker
 
     project = read_project(from_environment(catalog))
-    chosen = select(project.units, patterns or ("*",), project.catalog.groups)
+    chosen = select(project.units, selection.or_everything, project.catalog)
     known = {unit.identifier for unit in project.units}
     result = Lock(
         bases={name: base for name, base in project.lock.bases.items() if name in project.catalog.bases},

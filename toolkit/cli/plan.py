@@ -7,26 +7,27 @@ import click
 
 from toolkit.cli.display import reporter
 from toolkit.cli.project import identities, read_project, renderer
+from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.plan import Action, Plan
-from toolkit.units import select
+from toolkit.selection import Selection, select
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, metavar="[IDENTIFIER|GLOB|GROUP]...")
+@selection_options
 @catalog_option
 @registry_option
 @json_option
-def plan(patterns: tuple[str, ...], catalog: str, registry: str, as_json: bool) -> None:
+def plan(selection: Selection, catalog: str, registry: str, as_json: bool) -> None:
     """Show per unit build, reuse or retag, and why; change nothing.
 
-    Without patterns the group `default` is taken. A pattern matches identifiers and image ids.
+    A pattern matches identifiers and image ids. Without patterns and options the group `default` is taken.
     """
     from toolkit.cli.world import destination, lookup_bases
     from toolkit.release import plan_release
 
     project = read_project(from_environment(catalog))
-    selected = select(project.units, patterns, project.catalog.groups)
+    selected = select(project.units, selection, project.catalog)
     with reporter(as_json=False) as report:
         planned = plan_release(
             selected,
@@ -57,10 +58,10 @@ def table(planned: Plan) -> str:
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, metavar="[IDENTIFIER|GLOB|GROUP]...")
+@selection_options
 @catalog_option
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
-def render(patterns: tuple[str, ...], catalog: str, out: Path) -> None:
+def render(selection: Selection, catalog: str, out: Path) -> None:
     """Write DIR/IDENTIFIER/Dockerfile and DIR/IDENTIFIER/files/: just what Buildx would get."""
     from toolkit.adapters.context import write_context
     from toolkit.cli.world import lookup_bases
@@ -68,7 +69,7 @@ def render(patterns: tuple[str, ...], catalog: str, out: Path) -> None:
     project = read_project(from_environment(catalog))
     rendered = renderer(project, identities(project, lookup_bases(project)))
     # All are rendered before the first is written: a mistake in the last leaves nothing behind.
-    for each in [rendered(unit) for unit in select(project.units, patterns, project.catalog.groups)]:
+    for each in [rendered(unit) for unit in select(project.units, selection, project.catalog)]:
         directory = out / each.unit.identifier
         write_context(directory, each.dockerfile, each.context)
         click.echo(directory / "Dockerfile")

@@ -11,6 +11,7 @@ from toolkit.bases import BuiltBase
 from toolkit.cli.display import reporter
 from toolkit.cli.project import Project, identities, read_project, renderer
 from toolkit.cli.records import lookup_record, push_record, write_record
+from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
 from toolkit.errors import worst
@@ -22,10 +23,10 @@ from toolkit.record import ReleaseRecord
 from toolkit.recording import Circumstances, record_of
 from toolkit.release import Destination, Outcome, carry_out, plan_release
 from toolkit.render import require_locked
-from toolkit.units import BuildUnit, select
+from toolkit.selection import Selection, select
+from toolkit.units import BuildUnit
 from toolkit.workshop import build_only
 
-_patterns = click.argument("patterns", nargs=-1, metavar="[IDENTIFIER|GLOB|GROUP]...")
 _jobs = click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -38,7 +39,7 @@ _locked = click.option("--locked", is_flag=True, help="Refuse a base that differ
 
 
 @click.command()
-@_patterns
+@selection_options
 @catalog_option
 @registry_option
 @_jobs
@@ -53,7 +54,7 @@ _locked = click.option("--locked", is_flag=True, help="Refuse a base that differ
 )
 @json_option
 def release(
-    patterns: tuple[str, ...],
+    selection: Selection,
     catalog: str,
     registry: str,
     jobs: int,
@@ -66,10 +67,10 @@ def release(
 
     What is there already is not built again: one HEAD per unit and per list tells. Every image is
     verified before a byte of it is published; a manifest list is put last, when all its platforms
-    are there. Without patterns the group `default` is taken.
+    are there. Without patterns and options that choose units the group `default` is taken.
     """
     project = read_project(from_environment(catalog))
-    selected = select(project.units, patterns, project.catalog.groups)
+    selected = select(project.units, selection, project.catalog)
     may_drop = frozenset(Platform.parse(text) for text in dropped)
     with reporter(as_json=as_json) as report:
         to = destination(project.settings, registry, report)
@@ -172,18 +173,16 @@ def _end(outcome: Outcome, total: int) -> None:
 
 
 @click.command()
-@_patterns
+@selection_options
 @catalog_option
 @_jobs
 @_cold
 @_locked
 @json_option
-def build(
-    patterns: tuple[str, ...], catalog: str, jobs: int, cold: bool, locked: bool, as_json: bool
-) -> None:
+def build(selection: Selection, catalog: str, jobs: int, cold: bool, locked: bool, as_json: bool) -> None:
     """Build and verify into OCI layouts under .cache/layouts/IDENTIFIER; publish nothing."""
     project = read_project(from_environment(catalog))
-    selected = select(project.units, patterns, project.catalog.groups)
+    selected = select(project.units, selection, project.catalog)
     with reporter(as_json=as_json) as report:
         bases = Bases(project=project, locked_only=locked)
         made = {base.name: base for unit in selected if (base := bases.ensure(unit.base, report))}

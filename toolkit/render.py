@@ -28,11 +28,13 @@ class BaseIdentity:
 
     `reference` is what people call it; `digest` is the image's on this architecture, which goes into
     build_id; `index` is the digest that pins an image of a registry for every platform at once.
+    `unlocked` is why there is neither: the base could not be looked at when the catalog was locked.
     """
 
     reference: str
     digest: str
     index: str = ""
+    unlocked: str = ""
 
     @property
     def source(self) -> str:
@@ -112,7 +114,7 @@ def render(
     context = {"requirements.txt": requirements, **sources.runtime}
     labels = _labels(unit, base, locked.created)
     inputs = {
-        "base": base.digest,
+        "base": base.digest or "unlocked",
         "compression": f"{compression.kind}:{compression.level}",
         "created": locked.created,
         "dockerfile": _short(dockerfile.encode()),
@@ -137,7 +139,7 @@ def render(
         base=base,
         compression=compression,
         created=locked.created,
-        unlocked=locked.unlocked,
+        unlocked=locked.unlocked or base.unlocked,
     )
 
 
@@ -207,10 +209,13 @@ def _labels(unit: BuildUnit, base: BaseIdentity, created: str) -> dict[str, str]
         "org.opencontainers.image.version": unit.version,
         "org.opencontainers.image.created": created,
         "org.opencontainers.image.base.name": base.reference,
-        "org.opencontainers.image.base.digest": base.digest,
         f"{LABEL}.identifier": unit.identifier,
     }
-    return labels | ({f"{LABEL}.remark": unit.remark} if unit.remark else {})
+    if base.digest:
+        labels["org.opencontainers.image.base.digest"] = base.digest
+    if unit.remark:
+        labels[f"{LABEL}.remark"] = unit.remark
+    return labels
 
 
 def changed_inputs(rendered: RenderedUnit, before: Mapping[str, str]) -> tuple[str, ...]:

@@ -25,8 +25,10 @@ from toolkit.lock import (
     Lock,
     LockedBase,
     LockedUnit,
+    UnlockedBase,
     base_inputs_digest,
     format_lock,
+    get_base_row,
     get_locked,
     get_locked_base,
     inputs_digest,
@@ -34,7 +36,7 @@ from toolkit.lock import (
     parse_lock,
 )
 from toolkit.oci import Architecture, Reference
-from toolkit.render import require_locked
+from toolkit.render import BaseIdentity, require_locked
 
 SERVING = ("starlette>=0.49",)
 LIBC = LockedPackage(name="libc6", version="2.31-13+deb11u11", architecture="arm64", sha256="a" * 64)
@@ -43,7 +45,8 @@ LOCK = Lock(
         "debian11": {
             Architecture.ARM64: LockedBase(inputs="3" * 16, digest=digest(1), packages=(LIBC,)),
             Architecture.AMD64: LockedBase(inputs="3" * 16, digest=digest(2)),
-        }
+        },
+        "ubuntu20.04": {Architecture.AMD64: UnlockedBase(inputs="4" * 16, reason="it does not answer")},
     },
     units={
         "b-arm64": LockedUnit(
@@ -95,14 +98,31 @@ def test_a_lock_is_text_for_any_toml_reader() -> None:
 def test_adding_a_row_leaves_the_others_alone() -> None:
     more = LOCK.with_unit("c", locked_unit(unit())).with_base("debian12", {})
     assert more.units.keys() == {"a-amd64", "b-arm64", "c"}
-    assert more.bases.keys() == {"debian11", "debian12"}
+    assert more.bases.keys() == {"debian11", "debian12", "ubuntu20.04"}
     assert more.units["b-arm64"] == LOCK.units["b-arm64"]
+
+
+def test_units_that_asked_for_the_same_share_one_set_in_the_file_and_in_memory() -> None:
+    row = LockedUnit(inputs="5" * 16, created=CREATED, requirements=("torch==1 --hash=x",))
+    text = format_lock(Lock(units={"a-eks-arm64": row, "a-sagemaker-arm64": row, "a-z": row}))
+    assert text.count("torch==1") == 1
+    assert '# "a-eks-arm64" and 2 more' in text
+    read = parse_lock(text).units
+    assert read["a-eks-arm64"].requirements is read["a-sagemaker-arm64"].requirements
+
+
+def test_units_that_asked_for_the_same_at_other_times_keep_their_own_answers() -> None:
+    rows = {
+        name: LockedUnit(inputs="5" * 16, created=CREATED, requirements=(f"torch=={name} --hash=x",))
+        for name in "123"
+    }
+    assert parse_lock(format_lock(Lock(units=rows))).units == rows
 
 
 def test_a_lock_of_another_version_names_both_versions() -> None:
     with pytest.raises(LockInvalid) as caught:
-        parse_lock(format_lock(LOCK).replace("version = 1", "version = 7"))
-    assert caught.value.message == "images.lock has version 7, this toolkit reads 1"
+        parse_lock(format_lock(LOCK).replace("version = 2", "version = 7"))
+    assert caught.value.message == "images.lock has version 7, this toolkit reads 2"
     assert "toolkit lock '*'" in caught.value.remedy
     assert caught.value.exit_code is ExitCode.USAGE
 
@@ -111,12 +131,14 @@ def test_a_lock_of_another_version_names_both_versions() -> None:
     "text",
     [
         "}{",
-        "version = 1\n<<<<<<< HEAD\n",
+        "version = 2\n<<<<<<< HEAD\n",
         "units = 3",
         "bases = []",
         "[units.x]\ninputs = 'i'",
         "[units]\nx = 3",
         "[units.x]\ninputs = 'i'\ncreated = 'c'\nrequirements = 3",
+        "[units.x]\ninputs = 'i'\ncreated = '2026-11-21T08:15:00Z'\nrequirements = 'gone'",
+        "[requirements]\nx = 3",
         "[units.x]\ninputs = 1\ncreated = 'c'",
         "[units.x]\ninputs = 'i'\ncreated = 2026-11-21T08:15:00Z",
         "[units.x]\ninputs = 'i'\ncreated = 'yesterday'",
@@ -203,6 +225,32 @@ def test_a_base_that_is_not_locked_as_it_is_names_base_architecture_and_command(
     assert caught.value.remedy == "Run: toolkit lock"
 
 
+UNLOCKED_BASE = Lock(
+    bases={
+        "debian11": {
+            Architecture.ARM64: UnlockedBase(
+                inputs=base_inputs_digest(unit().base), reason="the mirror does not answer"
+            )
+        }
+    }
+)
+
+
+def test_a_base_that_is_unlocked_is_refused_with_the_reason_and_the_command() -> None:
+    base = unit().base
+    assert lookup_locked_base(UNLOCKED_BASE, base, Architecture.ARM64) is None
+    assert (
+        get_base_row(UNLOCKED_BASE, base, Architecture.ARM64)
+        is (UNLOCKED_BASE.bases["debian11"][Architecture.ARM64])
+    )
+    with pytest.raises(LockInvalid) as caught:
+        get_locked_base(UNLOCKED_BASE, base, Architecture.ARM64)
+    assert caught.value.message == (
+        f"base debian11 (images.toml:{base.line}) is unlocked for arm64: the mirror does not answer"
+    )
+    assert "toolkit lock" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("old", "new", "same"),
     [
@@ -231,3 +279,12 @@ def test_an_unlocked_row_renders_but_is_refused_by_builds_with_its_reason() -> N
         require_locked([rendered(unit()), unlocked])
     assert caught.value.message == f"{ARM64} is unlocked: {reason}"
     assert f"toolkit lock '{ARM64}'" in caught.value.remedy
+
+
+def test_a_unit_on_an_unlocked_base_renders_without_a_pin_and_is_refused_by_builds() -> None:
+    base = BaseIdentity(reference="public.ecr.aws/ubuntu:20.04", digest="", unlocked="it does not answer")
+    made = rendered(unit(), base=base)
+    assert "FROM public.ecr.aws/ubuntu:20.04\n" in made.dockerfile
+    assert "org.opencontainers.image.base.digest" not in made.labels
+    with pytest.raises(LockInvalid, match="is unlocked: it does not answer"):
+        require_locked([made])

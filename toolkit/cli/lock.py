@@ -10,12 +10,13 @@ from toolkit.catalog.model import Base
 from toolkit.cli.project import Project, architectures_of, read_project
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment
-from toolkit.errors import NeedNotMet, UsageError
+from toolkit.errors import NeedNotMet, RegistryTrouble, UsageError
 from toolkit.lock import (
     Lock,
     LockedBase,
     LockedBases,
     LockedUnit,
+    UnlockedBase,
     base_inputs_digest,
     format_lock,
     inputs_digest,
@@ -82,7 +83,10 @@ def _locked_base(project: Project, base: Base, maker: BaseMaker) -> LockedBases:
     if isinstance(base.origin, Reference):
         from toolkit.cli.world import lookup_registry_base
 
-        index, found = lookup_registry_base(project.settings, base.origin, architectures)
+        try:
+            index, found = lookup_registry_base(project.settings, base.origin, architectures)
+        except RegistryTrouble as error:
+            return {each: UnlockedBase(inputs=inputs, reason=error.message) for each in architectures}
         return {each: LockedBase(inputs=inputs, digest=digest, index=index) for each, digest in found.items()}
     built = maker.ensure_base(base, architectures)
     return {
@@ -131,7 +135,9 @@ def _tell(before: Lock, after: Lock) -> None:
             click.echo(f"{name}: {', '.join(moved) or 'other files of the same versions'}", err=True)
     for name, base in sorted(after.bases.items()):
         if before.bases.get(name) != base:
-            click.echo(f"base {name}: locked for {', '.join(sorted(base))}", err=True)
+            reasons = {row.reason for row in base.values() if isinstance(row, UnlockedBase)}
+            what = f"unlocked: {'; '.join(sorted(reasons))}" if reasons else "locked"
+            click.echo(f"base {name}: {what} for {', '.join(sorted(base))}", err=True)
 
 
 def _versions(requirements: tuple[str, ...]) -> dict[str, str]:

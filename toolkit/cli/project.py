@@ -9,7 +9,7 @@ from toolkit.catalog import parse_catalog_bytes
 from toolkit.catalog.model import Base, Catalog
 from toolkit.cli.settings import Settings
 from toolkit.errors import UsageError
-from toolkit.lock import Lock, get_locked_base, parse_lock
+from toolkit.lock import Lock, UnlockedBase, get_base_row, parse_lock
 from toolkit.oci import Architecture
 from toolkit.render import BaseIdentity, RenderedUnit, Sources, base_name, render
 from toolkit.units import BuildUnit, expand
@@ -87,8 +87,10 @@ def identities(project: Project, built: Mapping[str, BuiltBase]) -> Callable[[Bu
         base = built.get(unit.base.name)
         if base and (platform := base.platforms.get(unit.architecture)):
             return BaseIdentity(reference=base_name(unit), digest=platform.manifest)
-        locked = get_locked_base(project.lock, unit.base, unit.architecture)
-        return BaseIdentity(reference=base_name(unit), digest=locked.digest, index=locked.index or "")
+        row = get_base_row(project.lock, unit.base, unit.architecture)
+        if isinstance(row, UnlockedBase):
+            return BaseIdentity(reference=base_name(unit), digest="", unlocked=row.reason)
+        return BaseIdentity(reference=base_name(unit), digest=row.digest, index=row.index or "")
 
     return identity
 

@@ -1,0 +1,91 @@
+"""Whether a lock's rows are those of the catalog as it is now."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import assert_never
+
+from toolkit.bases import BuiltBase
+from toolkit.catalog.model import Base, Recipe
+from toolkit.errors import LockInvalid
+from toolkit.lock.model import BaseRow, Lock, LockedBase, LockedUnit, UnlockedBase
+from toolkit.oci import Architecture, Reference
+from toolkit.units import BuildUnit
+
+
+def inputs_digest(unit: BuildUnit, serving: Sequence[str]) -> str:
+    """Digest of all that decides a unit's requirement set; `serving` are the runtime's own needs."""
+    asked = [sorted((*unit.requirements, *serving)), unit.base.python, unit.base.glibc, unit.architecture]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def get_locked(lock: Lock, unit: BuildUnit, serving: Sequence[str]) -> LockedUnit:
+    """The unit's lock entry. Raises LockInvalid, naming the row, when there is none that fits."""
+    remedy = f"Run: toolkit lock '{unit.identifier}'"
+    locked = lock.units.get(unit.identifier)
+    if locked is None:
+        raise LockInvalid(f"images.lock has no entry for {unit.identifier}", remedy=remedy)
+    if locked.inputs != inputs_digest(unit, serving):
+        raise LockInvalid(
+            f"images.lock does not fit images.toml:{unit.image.line}: the packages, Python or glibc of "
+            f"{unit.identifier} changed since it was locked",
+            remedy=remedy,
+        )
+    return locked
+
+
+def base_inputs_digest(base: Base) -> str:
+    """Digest of what a base is made of: the reference, or the suite and the packages asked for."""
+    match base.origin:
+        case Recipe(suite=suite, packages=packages):
+            asked = [suite, sorted(packages)]
+        case Reference() as reference:
+            asked = [str(reference)]
+        case _:
+            assert_never(base.origin)
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def lookup_base_row(lock: Lock, base: Base, architecture: Architecture) -> BaseRow | None:
+    """The base's row, None when there is none or it was made from another recipe or reference."""
+    row = lock.bases.get(base.name, {}).get(architecture)
+    return row if row and row.inputs == base_inputs_digest(base) else None
+
+
+def lookup_locked_base(lock: Lock, base: Base, architecture: Architecture) -> LockedBase | None:
+    """The base's entry, None when there is none that fits or it is unlocked."""
+    row = lookup_base_row(lock, base, architecture)
+    return row if isinstance(row, LockedBase) else None
+
+
+def get_base_row(lock: Lock, base: Base, architecture: Architecture) -> BaseRow:
+    """The base's row, locked or not. Raises LockInvalid when there is none that fits."""
+    row = lookup_base_row(lock, base, architecture)
+    if row is None:
+        raise LockInvalid(
+            f"images.lock has no base {base.name} for {architecture} that fits images.toml:{base.line}",
+            remedy="Run: toolkit lock",
+        )
+    return row
+
+
+def get_locked_base(lock: Lock, base: Base, architecture: Architecture) -> LockedBase:
+    """The base's entry. Raises LockInvalid when there is none that fits, or it is unlocked."""
+    row = get_base_row(lock, base, architecture)
+    if isinstance(row, UnlockedBase):
+        raise LockInvalid(
+            f"base {base.name} (images.toml:{base.line}) is unlocked for {architecture}: {row.reason}",
+            remedy="Where its source can be reached, run: toolkit lock",
+        )
+    return row
+
+
+def other_digests(lock: Lock, built: BuiltBase) -> tuple[str, ...]:
+    """Where a base made of the locked packages is not the locked image: this toolkit makes it anew."""
+    rows = lock.bases.get(built.name, {})
+    locked = {each: row.digest for each, row in rows.items() if isinstance(row, LockedBase)}
+    return tuple(
+        f"{architecture}: {locked[architecture]} -> {platform.manifest} (run: toolkit lock --upgrade)"
+        for architecture, platform in sorted(built.platforms.items())
+        if architecture in locked and locked[architecture] != platform.manifest
+    )

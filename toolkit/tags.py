@@ -5,6 +5,8 @@ unit identifier  tensorflow-2.9.1-cpu-py39-debian11-sagemaker-arm64
 list tag         2.9.1-cpu-py39-debian11-sagemaker, with -r2 after it for revision 2
 arch tag         2.9.1-cpu-py39-debian11-sagemaker-arm64
 build tag        b-0123456789abcdef
+
+An image of a vendor's SDK has its version between Python and os, as AWS has: `py310-sdk2.20.2-ubuntu20.04`.
 """
 
 import re
@@ -14,7 +16,10 @@ from toolkit.oci import Architecture
 DEFAULT_PATTERN = "{version}-{accelerator}-py{py}-{os}-{consumer}"
 """What images whose catalog entry has no `tag` are tagged with: AWS's order, the consumer last."""
 
-PATTERN_PLACEHOLDERS = ("version", "accelerator", "py", "os", "consumer", "framework")
+SDK_PATTERN = "{version}-{accelerator}-py{py}-sdk{sdk}-{os}-{consumer}"
+"""The same for images with an `sdk`."""
+
+PATTERN_PLACEHOLDERS = ("version", "accelerator", "py", "sdk", "os", "consumer", "framework")
 """What a tag pattern may hold in braces."""
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -26,9 +31,12 @@ _TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{TAG_LIMIT - 1}}}")
 _BUILD_ID = re.compile(r"[0-9a-f]{16,}")
 
 
-def image_id(*, framework: str, version: str, accelerator: str, python: str, os: str, consumer: str) -> str:
-    """`python` is like "3.9", `os` the name of the base."""
-    return f"{framework}-{version}-{accelerator}-py{_py(python)}-{os}-{consumer}"
+def image_id(
+    *, framework: str, version: str, accelerator: str, python: str, sdk: str = "", os: str, consumer: str
+) -> str:
+    """`python` is like "3.9", `sdk` like "2.20.2" or nothing, `os` the name of the base."""
+    py = f"py{_py(python)}-sdk{sdk}" if sdk else f"py{_py(python)}"
+    return f"{framework}-{version}-{accelerator}-{py}-{os}-{consumer}"
 
 
 def unit_identifier(image_id: str, architecture: Architecture) -> str:
@@ -42,6 +50,7 @@ def list_tag(
     version: str,
     accelerator: str,
     python: str,
+    sdk: str = "",
     os: str,
     consumer: str,
     revision: int = 1,
@@ -52,6 +61,7 @@ def list_tag(
         "version": version,
         "accelerator": accelerator,
         "py": _py(python),
+        "sdk": sdk,
         "os": os,
         "consumer": consumer,
     }

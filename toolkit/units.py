@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from toolkit import tags
-from toolkit.catalog.matrix import Cell, image_id, list_tag, matrix
-from toolkit.catalog.model import Base, Catalog, Consumer, Image
+from toolkit.catalog.matrix import Cell, covers, image_id, list_tag, matrix
+from toolkit.catalog.model import AptPackages, Base, Catalog, Consumer, Download, Image, Sdk, Source
 from toolkit.oci import Architecture, Platform
 
 
@@ -64,6 +64,29 @@ class BuildUnit:
         """What the catalog asks for, with the version filled in; the lock holds what it resolves to."""
         asked = self.image.packages.get(self.architecture, ())
         return tuple(text.replace("{version}", self.version) for text in asked)
+
+    @property
+    def indexes(self) -> tuple[Source, ...]:
+        """Vendors' places with Python packages, asked besides the machine's own index."""
+        return self.image.indexes.get(self.architecture, ())
+
+    @property
+    def apt(self) -> AptPackages | None:
+        return self.image.apt
+
+    @property
+    def downloads(self) -> tuple[Download, ...]:
+        return tuple(each for each in self.image.downloads if covers(each, self.version, self.architecture))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every vendor's place that something of this unit comes from, each once."""
+        apt = (self.apt.source,) if self.apt else ()
+        return tuple(dict.fromkeys((*self.indexes, *apt, *(each.source for each in self.downloads))))
+
+    @property
+    def sdk(self) -> Sdk | None:
+        return self.image.sdk
 
     @property
     def remark(self) -> str:

@@ -42,7 +42,18 @@ def test_a_revision_is_told_from_the_second_on() -> None:
 
 def test_every_placeholder_is_filled_in() -> None:
     pattern = "_".join(f"{{{name}}}" for name in tags.PATTERN_PLACEHOLDERS)
-    assert tags.list_tag(pattern, **TENSORFLOW) == "2.9.1_cpu_39_debian11_sagemaker_tensorflow"
+    assert tags.list_tag(pattern, **TENSORFLOW, sdk="2.20.2") == (
+        "2.9.1_cpu_39_2.20.2_debian11_sagemaker_tensorflow"
+    )
+
+
+def test_an_sdk_stands_between_python_and_os() -> None:
+    assert tags.image_id(**TENSORFLOW, sdk="2.20.2") == (
+        "tensorflow-2.9.1-cpu-py39-sdk2.20.2-debian11-sagemaker"
+    )
+    assert tags.list_tag(tags.SDK_PATTERN, **TENSORFLOW, sdk="2.20.2") == (
+        "2.9.1-cpu-py39-sdk2.20.2-debian11-sagemaker"
+    )
 
 
 def test_python_of_two_digits_has_no_point_in_names() -> None:

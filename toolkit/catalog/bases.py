@@ -3,6 +3,7 @@
 from toolkit.catalog import grammar
 from toolkit.catalog.faults import Faults
 from toolkit.catalog.model import Base, Recipe
+from toolkit.catalog.support import read_end_of_life
 from toolkit.catalog.table import Table
 from toolkit.oci import Reference
 
@@ -17,10 +18,25 @@ def read_bases(bases: Table, faults: Faults) -> dict[str, Base]:
         python = table.text("python", grammar.PYTHON)
         glibc = table.text("glibc", grammar.GLIBC)
         origin = _read_origin(table)
+        install = table.texts("install", grammar.DEB_PACKAGE, word="package", required=False)
+        if install and isinstance(origin, Recipe):
+            table.fault(
+                table.at("install"),
+                "install is for an image of a registry: add them to packages of the recipe",
+            )
+        end_of_life = read_end_of_life(table)
         table.close()
         if origin is not None and len(faults) == before:
             line = table.line(table.path)
-            found[name] = Base(name=name, python=python, glibc=glibc, origin=origin, line=line)
+            found[name] = Base(
+                name=name,
+                python=python,
+                glibc=glibc,
+                origin=origin,
+                line=line,
+                install=install,
+                end_of_life=end_of_life,
+            )
     return found
 
 

@@ -1,6 +1,7 @@
 """What is wrong with a catalog: collected while it is read, told all at once, sorted by line."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -40,8 +41,12 @@ def quote(text: str) -> str:
     return '"' + escape(text).replace('"', '\\"') + '"'
 
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+
+
 def escape(text: str) -> str:
-    """`text` as one short line."""
+    """`text` as one short line, which may go into a log: without the credentials of a URL."""
+    text = _CREDENTIALS.sub("…", text)
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in shown.replace("\\", "\\\\"))
 

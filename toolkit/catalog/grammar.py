@@ -48,11 +48,11 @@ class Grammar:
         return f". Did you mean {quote(mended)}?" if mended else ""
 
 
-def _pattern(text: str) -> Callable[[str], object]:
+def pattern(text: str) -> Callable[[str], object]:
     return re.compile(text).fullmatch
 
 
-def _as_name(text: str) -> str:
+def as_name(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
 
 
@@ -81,14 +81,14 @@ LINE = Grammar(what="a line of text", example="…", matches=str.strip, maximum=
 NAME = Grammar(
     what="a name (lower-case letters and digits, joined by single . _ or -)",
     example="pytorch",
-    matches=_pattern(r"[a-z0-9]+(?:[._-][a-z0-9]+)*"),
-    mends=(_as_name,),
+    matches=pattern(r"[a-z0-9]+(?:[._-][a-z0-9]+)*"),
+    mends=(as_name,),
 )
 
 BASE_NAME = Grammar(
     what="a base's name (lower-case letters, digits and dots)",
     example="debian11",
-    matches=_pattern(r"[a-z0-9]+(?:\.[a-z0-9]+)*"),
+    matches=pattern(r"[a-z0-9]+(?:\.[a-z0-9]+)*"),
     hints=(("-", "- separates the parts of identifiers"),),
     mends=(_as_word,),
 )
@@ -97,7 +97,7 @@ BASE_NAME = Grammar(
 VERSION = Grammar(
     what="a version",
     example="1.12.1",
-    matches=_pattern(r"[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"),
+    matches=pattern(r"[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"),
     hints=(
         ("+", "a tag cannot hold +, so a local version goes into `packages`"),
         ("-", "- separates the parts of identifiers"),
@@ -109,12 +109,12 @@ VERSION = Grammar(
 PYTHON = Grammar(
     what="a Python version",
     example="3.9",
-    matches=_pattern(r"3\.(?:[0-9]|[1-9][0-9])"),
+    matches=pattern(r"3\.(?:[0-9]|[1-9][0-9])"),
     mends=(_major_minor,),
 )
 
 GLIBC = Grammar(
-    what="a glibc version", example="2.31", matches=_pattern(r"2\.[0-9]{1,3}"), mends=(_major_minor,)
+    what="a glibc version", example="2.31", matches=pattern(r"2\.[0-9]{1,3}"), mends=(_major_minor,)
 )
 
 REPOSITORY = Grammar(
@@ -123,13 +123,13 @@ REPOSITORY = Grammar(
     matches=_is_repository,
     maximum=200,
     hints=((":", "tags follow from `tag`"), ("@", "digests are found when it is pushed")),
-    mends=(lambda text: "/".join(_as_name(part) for part in text.split("/")),),
+    mends=(lambda text: "/".join(as_name(part) for part in text.split("/")),),
 )
 
 TEMPLATE = Grammar(
     what="a template below dockerfiles/",
     example="inference.Dockerfile.j2",
-    matches=_pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*"),
+    matches=pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*"),
     maximum=200,
     mends=(lambda text: text.removeprefix("./").removeprefix("dockerfiles/"),),
 )
@@ -140,7 +140,7 @@ REFERENCE = Grammar(what="an image reference", example="HOST/NAME:TAG", matches=
 DEB_PACKAGE = Grammar(
     what="the name of a Debian package",
     example="libgomp1",
-    matches=_pattern(r"[a-z0-9][a-z0-9+.-]+"),
+    matches=pattern(r"[a-z0-9][a-z0-9+.-]+"),
     maximum=100,
     hints=(("=", "versions are found by `toolkit lock`"),),
     mends=(str.lower, lambda text: text.partition("=")[0]),
@@ -149,14 +149,14 @@ DEB_PACKAGE = Grammar(
 SUITE = Grammar(
     what="a Debian suite",
     example="bullseye",
-    matches=_pattern(r"[a-z0-9]+(?:[.-][a-z0-9]+)*"),
-    mends=(_as_name,),
+    matches=pattern(r"[a-z0-9]+(?:[.-][a-z0-9]+)*"),
+    mends=(as_name,),
 )
 
 TAG_PATTERN = Grammar(
     what="a tag pattern (letters, digits, . _ - and placeholders)",
     example=tags.DEFAULT_PATTERN,
-    matches=_pattern(r"[A-Za-z0-9_.{}-]+"),
+    matches=pattern(r"[A-Za-z0-9_.{}-]+"),
     maximum=200,
     hints=((" ", "no spaces"), ("/", "a tag has no /"), (":", "a tag has no :")),
 )
@@ -164,7 +164,7 @@ TAG_PATTERN = Grammar(
 GLOB = Grammar(
     what="an identifier or a glob over identifiers",
     example="pytorch-*-arm64",
-    matches=_pattern(r"[A-Za-z0-9._*?\[\]!-]+"),
+    matches=pattern(r"[A-Za-z0-9._*?\[\]!-]+"),
     maximum=255,
     mends=(str.strip, str.lower),
 )
@@ -172,11 +172,11 @@ GLOB = Grammar(
 FILE_GLOB = Grammar(
     what="the absolute path of a file in the image, or a glob",
     example="/opt/*.cubin",
-    matches=_pattern(r"/\S.*"),
+    matches=pattern(r"/\S.*"),
     maximum=500,
     mends=(lambda text: f"/{text.removeprefix('./')}",),
 )
 
 MACHINE = Grammar(
-    what="a machine as `toolkit verify` prints it", example="CUDA", matches=_pattern(r"\*|[\w.-]+")
+    what="a machine as `toolkit verify` prints it", example="CUDA", matches=pattern(r"\*|[\w.-]+")
 )

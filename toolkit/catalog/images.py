@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from toolkit import tags
 from toolkit.catalog import grammar
 from toolkit.catalog.faults import Faults, did_you_mean, nearest, quote
-from toolkit.catalog.matrix import covers
-from toolkit.catalog.model import Accelerator, Base, Consumer, Exclusion, ForeignElf, Image
+from toolkit.catalog.model import Accelerator, Base, Consumer, ForeignElf, Image
+from toolkit.catalog.parts import read_exclusions
 from toolkit.catalog.positions import Path
 from toolkit.catalog.requirements import Identity, identity, requirement_problem
+from toolkit.catalog.sources import Sources
+from toolkit.catalog.support import read_support
 from toolkit.catalog.table import Table
+from toolkit.catalog.vendors import ALL, read_sdk, read_vendors
 from toolkit.oci import Architecture
 
 DEFAULT_TEMPLATE = "inference.Dockerfile.j2"
-
-ALL = "all"
-"""The key of `packages` whose requirements every architecture gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Surroundings:
     bases: Mapping[str, Base]
     base_names: Collection[str] | None
     templates: Collection[str] | None
+    sources: Sources
 
 
 def read_image(name: str, table: Table, around: Surroundings, faults: Faults) -> Image | None:
@@ -38,8 +39,9 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
     accelerator = table.choice("accelerator", Accelerator)
     architectures = table.choices("architectures", Architecture, word="architecture")
     consumers = table.choices("consumers", Consumer, word="consumer")
-    exclusions = _read_exclusions(table, versions, architectures)
+    exclusions = read_exclusions(table, versions, architectures)
     repository = table.text("repository", grammar.REPOSITORY)
+    sdk = read_sdk(table, accelerator)
     tag = _read_tag_pattern(table)
     revision = table.count("revision", default=1)
     names = (framework, versions, python, base, architectures, consumers, repository, tag)
@@ -49,6 +51,8 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
     template = _read_template(table, around.templates)
     packages = _read_packages(table, versions, architectures, faults)
     remarks = _read_remarks(table, architectures)
+    vendors = read_vendors(table, versions, architectures, around.sources)
+    support = read_support(table)
     foreign_elf = _read_foreign_elf(table)
     table.close()
     if accelerator is None or not has_names:
@@ -72,6 +76,11 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
         exclusions=exclusions,
         revision=revision,
         line=table.line(table.path),
+        indexes=vendors.indexes,
+        apt=vendors.apt,
+        downloads=vendors.downloads,
+        sdk=sdk,
+        support=support,
     )
 
 
@@ -102,7 +111,9 @@ def _read_template(table: Table, templates: Collection[str] | None) -> str:
 
 
 def _read_tag_pattern(table: Table) -> str:
-    pattern = table.text("tag", grammar.TAG_PATTERN, default=tags.DEFAULT_PATTERN)
+    pattern = table.text(
+        "tag", grammar.TAG_PATTERN, default=tags.SDK_PATTERN if "sdk" in table else tags.DEFAULT_PATTERN
+    )
     path = table.at("tag")
     for placeholder in tags.PLACEHOLDER.findall(pattern):
         if placeholder not in tags.PATTERN_PLACEHOLDERS:
@@ -111,6 +122,10 @@ def _read_tag_pattern(table: Table) -> str:
             mend = f". Did you mean {{{near}}}?" if near else ""
             shown = quote("{" + placeholder + "}")
             table.fault(path, f"tag {quote(pattern)} holds {shown}, which is not one of {known}{mend}")
+    if "{sdk}" in pattern and "sdk" not in table:
+        table.fault(
+            path, f"tag {quote(pattern)} holds {{sdk}}, but the image has none: add sdk, or take it out"
+        )
     if set(tags.PLACEHOLDER.sub("", pattern)) & set("{}"):
         table.fault(
             path, f"tag {quote(pattern)} has a brace without its partner: a placeholder is {{version}}"
@@ -127,7 +142,7 @@ def _read_packages(
     shared = _read_requirements(packages, ALL, versions)
     own = {each: _read_requirements(packages, each, versions) for each in Architecture}
     packages.close()
-    _fault_unbuilt(packages, architectures)
+    packages.fault_unbuilt(architectures)
     seen = _fault_doubles(packages, shared, {})
     for architecture in Architecture:
         _fault_doubles(packages, own[architecture], seen)
@@ -172,18 +187,8 @@ def _read_remarks(table: Table, architectures: tuple[Architecture, ...]) -> dict
     remarks = table.table("remarks")
     texts = {each: text for each in Architecture if (text := remarks.text(each, default=""))}
     remarks.close()
-    _fault_unbuilt(remarks, architectures)
+    remarks.fault_unbuilt(architectures)
     return texts
-
-
-def _fault_unbuilt(table: Table, architectures: tuple[Architecture, ...]) -> None:
-    """A key for an architecture that the image is not built for does nothing: a slip."""
-    for architecture in Architecture:
-        if architecture in table and architectures and architecture not in architectures:
-            table.fault(
-                table.at(architecture),
-                f"{table.label(architecture)} does nothing: {quote(architecture)} is not in architectures",
-            )
 
 
 def _read_foreign_elf(table: Table) -> tuple[ForeignElf, ...]:
@@ -195,41 +200,3 @@ def _read_foreign_elf(table: Table) -> tuple[ForeignElf, ...]:
         row.close()
         found.append(ForeignElf(path=path, machine=machine, reason=reason))
     return tuple(found)
-
-
-def _read_exclusions(
-    table: Table, versions: tuple[str, ...], architectures: tuple[Architecture, ...]
-) -> tuple[Exclusion, ...]:
-    """Each must exclude something that is there and that no row above it excludes."""
-    left = {(version, architecture) for version in versions for architecture in architectures}
-    found = []
-    for row in table.rows("exclude"):
-        version = row.text("version", grammar.VERSION, default="")
-        architecture = row.choice("architecture", Architecture, required=False)
-        exclusion = Exclusion(version=version, architecture=architecture, reason=row.text("reason"))
-        row.close()
-        found.append(exclusion)
-        if "version" not in row and "architecture" not in row:
-            row.fault(row.path, "names no version and no architecture: it would exclude the whole image")
-            continue
-        if bool(version) != ("version" in row) or bool(architecture) != ("architecture" in row):
-            continue  # a faulty value, noted already
-        covered = {cell for cell in left if covers(exclusion, *cell)}
-        if left and not covered:
-            why = _why_nothing(exclusion, versions, architectures)
-            row.fault(row.path, f"there is nothing to exclude: {why}")
-        left -= covered
-    if versions and architectures and not left:
-        table.fault(table.at("exclude"), "exclude leaves nothing to build: remove a row, or the image")
-    return tuple(found)
-
-
-def _why_nothing(
-    exclusion: Exclusion, versions: tuple[str, ...], architectures: tuple[Architecture, ...]
-) -> str:
-    if exclusion.version and exclusion.version not in versions:
-        mend = did_you_mean(exclusion.version, versions)
-        return f"version {quote(exclusion.version)} is not in versions{mend}"
-    if exclusion.architecture and exclusion.architecture not in architectures:
-        return f"{quote(exclusion.architecture)} is not in architectures"
-    return "the rows above exclude all of it already"

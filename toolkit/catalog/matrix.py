@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from toolkit import tags
-from toolkit.catalog.model import Consumer, Exclusion, Image
+from toolkit.catalog.model import Consumer, Image, Part
 from toolkit.oci import Architecture
 
 
@@ -26,8 +26,8 @@ def matrix(image: Image) -> Iterator[Cell]:
                     yield Cell(version=version, consumer=consumer, architecture=architecture)
 
 
-def covers(exclusion: Exclusion, version: str, architecture: Architecture) -> bool:
-    return exclusion.version in ("", version) and exclusion.architecture in (None, architecture)
+def covers(part: Part, version: str, architecture: Architecture) -> bool:
+    return part.version in ("", version) and part.architecture in (None, architecture)
 
 
 def image_id(image: Image, cell: Cell) -> str:
@@ -36,6 +36,7 @@ def image_id(image: Image, cell: Cell) -> str:
         version=cell.version,
         accelerator=image.accelerator,
         python=image.python,
+        sdk=image.sdk.version if image.sdk else "",
         os=image.base,
         consumer=cell.consumer,
     )
@@ -48,6 +49,7 @@ def list_tag(image: Image, cell: Cell) -> str:
         version=cell.version,
         accelerator=image.accelerator,
         python=image.python,
+        sdk=image.sdk.version if image.sdk else "",
         os=image.base,
         consumer=cell.consumer,
         revision=image.revision,

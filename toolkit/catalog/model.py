@@ -1,8 +1,10 @@
 """What images.toml says, as frozen values. Everything here has passed validation."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import quote
 
 from toolkit.oci import Architecture, Reference
 
@@ -25,6 +27,89 @@ class Consumer(StrEnum):
     GENERIC = "generic"
 
 
+class SourceKind(StrEnum):
+    """What a vendor's own place speaks."""
+
+    INDEX = "index"  # Python packages by PEP 503
+    FIND_LINKS = "find-links"  # a page of links to Python packages
+    APT = "apt"
+    OBJECTS = "objects"  # plain files over HTTP, as of an S3 bucket
+
+
+class Install(StrEnum):
+    """What becomes of a downloaded file."""
+
+    WHEEL = "wheel"
+    DEB = "deb"
+    FILE = "file"
+    ARCHIVE = "archive"  # unpacked
+
+
+class State(StrEnum):
+    """Whether anybody still looks after what is in an image; from best to worst."""
+
+    CURRENT = "current"
+    LEGACY = "legacy"  # base, Python or framework past its end of life: builds, with a warning
+    ENDED = "ended"  # the service that the image is for does not exist any more
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndOfLife:
+    """The last day of support, and the page that says so."""
+
+    date: datetime.date
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Support:
+    """`date` is when `state` began, for `current` when it will end; None when nobody has said.
+
+    `source` is the page that gives the date; `reasons` has a line for each thing past its end.
+    """
+
+    state: State
+    date: datetime.date | None = None
+    source: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One [sources.NAME] table: a vendor's own place, which a mirror may stand in for.
+
+    `suite`, `components` and `key` (the URL of the signing key) are those of an apt repository.
+    """
+
+    name: str
+    kind: SourceKind
+    url: str
+    line: int
+    suite: str = ""
+    components: tuple[str, ...] = ()
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AptPackages:
+    """Packages of a vendor's apt repository: `name`, `name=version` or `name=start-of-version*`."""
+
+    source: Source
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sdk:
+    """The vendor's SDK that all of an image's parts are of.
+
+    `floor` is the oldest SDK whose driver and runtime on the host serve the image; `source` says so.
+    """
+
+    version: str
+    floor: str
+    source: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A base made of a Debian suite's packages; `packages` are the names asked for, sorted."""
@@ -39,6 +124,7 @@ class Base:
 
     `origin` is a recipe or an image of a registry; `python` is like "3.9", `glibc` like "2.31"
     (it decides which manylinux wheels fit); `name` is the os part of identifiers, "debian11".
+    `install` are the packages that an image of a registry lacks; its own apt installs them.
     """
 
     name: str
@@ -46,6 +132,8 @@ class Base:
     glibc: str
     origin: Recipe | Reference
     line: int
+    install: tuple[str, ...] = ()
+    end_of_life: EndOfLife | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +146,49 @@ class ForeignElf:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exclusion:
-    """Units of an image that are not built, and why. No version ("") or no architecture means any."""
+class Part:
+    """Which of an image's units a row is about. No version ("") or no architecture means any."""
 
     version: str
     architecture: Architecture | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exclusion(Part):
+    """Units of an image that are not built, and why."""
+
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download(Part):
+    """A file of a source of kind `objects`, and what becomes of it.
+
+    `path` is the object's own name, not encoded; `to` is where a file or an unpacked archive goes.
+    """
+
+    source: Source
+    path: str
+    install: Install
+    to: str = ""
+
+    @property
+    def filename(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def url(self) -> str:
+        """Encoded as S3 wants it, which reads a plus sign as a space."""
+        return f"{self.source.url.rstrip('/')}/{quote(self.path)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
     """One [images.NAME] table. `line` is where it stands in images.toml.
 
-    `packages` and `remarks` are per architecture; requirement texts may hold `{version}` until
-    the image is expanded to build units.
+    `packages`, `remarks` and `indexes` (asked besides the machine's own) are per architecture;
+    requirement texts may hold `{version}` until the image is expanded to build units. `support` is
+    what the row says of itself, None when it leaves that to its base, Python and framework.
     """
 
     name: str
@@ -92,12 +209,18 @@ class Image:
     exclusions: tuple[Exclusion, ...] = ()
     revision: int
     line: int
+    indexes: Mapping[Architecture, tuple[Source, ...]] = field(default_factory=dict)
+    apt: AptPackages | None = None
+    downloads: tuple[Download, ...] = ()
+    sdk: Sdk | None = None
+    support: Support | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """images.toml as a whole; images and bases in the order of the file."""
+    """images.toml as a whole; images, bases and sources in the order of the file."""
 
     images: tuple[Image, ...]
     bases: Mapping[str, Base]
+    sources: Mapping[str, Source] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from toolkit.catalog.groups import check_default, check_groups, read_groups
 from toolkit.catalog.images import Surroundings, read_image
 from toolkit.catalog.model import Catalog, Image
 from toolkit.catalog.positions import locate
+from toolkit.catalog.sources import Sources, read_sources
 from toolkit.catalog.syntax import read_bytes, read_toml
 from toolkit.catalog.table import Table
 
@@ -27,7 +28,9 @@ def parse_catalog(
     values = read_toml(text, filename=filename)
     faults = Faults(filename=filename, positions=locate(text))
     top = Table(values, path=(), subject="", faults=faults)
-    group_table, base_tables, image_tables = (top.table(key) for key in ("groups", "bases", "images"))
+    group_table, source_tables, base_tables, image_tables = (
+        top.table(key) for key in ("groups", "sources", "bases", "images")
+    )
     unreadable_tables = top.close() | {key for key in values if not isinstance(values[key], dict)}
 
     groups = read_groups(group_table)
@@ -35,6 +38,10 @@ def parse_catalog(
         bases=read_bases(base_tables, faults),
         base_names=None if "bases" in unreadable_tables else tuple(base_tables),
         templates=templates,
+        sources=Sources(
+            found=read_sources(source_tables, faults),
+            names=None if "sources" in unreadable_tables else tuple(source_tables),
+        ),
     )
     images: list[Image] = []
     unreadable: list[str] = []
@@ -57,6 +64,7 @@ def parse_catalog(
     return Catalog(
         images=tuple(images),
         bases=around.bases,
+        sources=around.sources.found,
         groups={name: tuple(patterns) for name, patterns in groups.items()},
     )
 

@@ -147,6 +147,16 @@ class Table:
         values = value if isinstance(value, dict) else {}
         return Table(values, path=path, subject=self.subject, faults=self._faults, label=self._dotted(key))
 
+    def optional_table(self, key: str, *, example: str) -> "Table | None":
+        """A table below this one; None when it is not there or, which is noted, no table."""
+        value = self._take(key)
+        if isinstance(value, dict):
+            return self.table(key)
+        if value is not None:
+            mend = f". Write {key} = {example}"
+            self.fault(self.at(key), f"{self.label(key)} must be a table, found {_found(value)}{mend}")
+        return None
+
     def tables(self, kind: str, grammar: Grammar) -> Iterator[tuple[str, "Table"]]:
         """The named tables in this one, for each of which messages begin with `KIND "NAME": `."""
         for name, value in self._values.items():
@@ -181,6 +191,15 @@ class Table:
         if not value:
             self.fault(self.at(key), f"{self.label(key)} is empty: write a row, or remove the key")
         return tuple(rows)
+
+    def fault_unbuilt(self, architectures: Collection[Architecture]) -> None:
+        """A key for an architecture that the image is not built for does nothing: a slip."""
+        for architecture in Architecture:
+            if architecture in self and architectures and architecture not in architectures:
+                self.fault(
+                    self.at(architecture),
+                    f"{self.label(architecture)} does nothing: {quote(architecture)} is not in architectures",
+                )
 
     def close(self) -> set[str]:
         """Note the keys nobody asked for and the required ones that are not there.

@@ -21,6 +21,7 @@ from toolkit.catalog.model import (
     Support,
 )
 from toolkit.catalog.parse import FILENAME, parse_catalog, parse_catalog_bytes
+from toolkit.catalog.registry import CatalogRegistry, EcrRegistry, OciRegistry
 
 __all__ = [
     "FILENAME",
@@ -28,14 +29,17 @@ __all__ = [
     "AptPackages",
     "Base",
     "Catalog",
+    "CatalogRegistry",
     "Cell",
     "Consumer",
     "Download",
+    "EcrRegistry",
     "EndOfLife",
     "Exclusion",
     "ForeignElf",
     "Image",
     "Install",
+    "OciRegistry",
     "Recipe",
     "Sdk",
     "Source",

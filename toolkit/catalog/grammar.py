@@ -76,6 +76,14 @@ def _is_repository(text: str) -> bool:
     return _is_reference(f"localhost/{text}") and not set(text) & set(":@")
 
 
+def _is_registry_host(text: str) -> bool:
+    # A host without dot and port would be read as a part of a repository's name.
+    try:
+        return Reference.parse(f"{text}/name").registry == text
+    except UsageError:
+        return False
+
+
 LINE = Grammar(what="a line of text", example="…", matches=str.strip, maximum=1000)
 
 NAME = Grammar(
@@ -135,6 +143,51 @@ TEMPLATE = Grammar(
 )
 
 REFERENCE = Grammar(what="an image reference", example="HOST/NAME:TAG", matches=_is_reference, maximum=500)
+
+# Without dots, colons and slashes, which hosts have: --registry takes both.
+REGISTRY_NAME = Grammar(
+    what="a registry's name (lower-case letters, digits and single -; not localhost)",
+    example="prod",
+    matches=pattern(r"(?!localhost$)[a-z0-9]+(?:-[a-z0-9]+)*"),
+    hints=((".", "a name with dots would be a host"), (":", "a name with a colon would be a host")),
+    mends=(lambda text: re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-"),),
+)
+
+REGISTRY_HOST = Grammar(
+    what="a registry's host",
+    example="localhost:5000",
+    matches=_is_registry_host,
+    maximum=255,
+    hints=(("/", "what follows the host is `prefix`"),),
+    mends=(lambda text: text.partition("://")[2].partition("/")[0], lambda text: text.partition("/")[0]),
+)
+
+# https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html
+ACCOUNT = Grammar(
+    what="the id of an AWS account (12 digits)",
+    example="123456789012",
+    matches=pattern(r"[0-9]{12}"),
+    mends=(lambda text: text.replace("-", "").strip(),),
+)
+
+REGION = Grammar(
+    what="a region of AWS",
+    example="us-west-2",
+    matches=pattern(r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+"),
+    hints=(("_", "parts are joined by -"),),
+    mends=(lambda text: text.strip().lower().replace("_", "-"),),
+)
+
+# https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id
+KMS_KEY = Grammar(
+    what="a key of AWS KMS (its alias, id or ARN)",
+    example="alias/images",
+    matches=pattern(
+        r"alias/[A-Za-z0-9/_-]+|(?:mrk-)?[0-9a-f-]{32,36}|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+"
+    ),
+    maximum=2048,
+    mends=(lambda text: f"alias/{text}",),
+)
 
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
 DEB_PACKAGE = Grammar(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote
 
+from toolkit.catalog.registry import CatalogRegistry
 from toolkit.oci import Architecture, Reference
 
 
@@ -218,9 +219,10 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """images.toml as a whole; images, bases and sources in the order of the file."""
+    """images.toml as a whole; images, bases, sources and registries in the order of the file."""
 
     images: tuple[Image, ...]
     bases: Mapping[str, Base]
     sources: Mapping[str, Source] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    registries: Mapping[str, CatalogRegistry] = field(default_factory=dict)

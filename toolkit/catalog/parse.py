@@ -10,6 +10,7 @@ from toolkit.catalog.groups import check_default, check_groups, read_groups
 from toolkit.catalog.images import Surroundings, read_image
 from toolkit.catalog.model import Catalog, Image
 from toolkit.catalog.positions import locate
+from toolkit.catalog.registries import read_registries
 from toolkit.catalog.sources import Sources, read_sources
 from toolkit.catalog.syntax import read_bytes, read_toml
 from toolkit.catalog.table import Table
@@ -28,8 +29,8 @@ def parse_catalog(
     values = read_toml(text, filename=filename)
     faults = Faults(filename=filename, positions=locate(text))
     top = Table(values, path=(), subject="", faults=faults)
-    group_table, source_tables, base_tables, image_tables = (
-        top.table(key) for key in ("groups", "sources", "bases", "images")
+    group_table, source_tables, base_tables, image_tables, registry_tables = (
+        top.table(key) for key in ("groups", "sources", "bases", "images", "registries")
     )
     unreadable_tables = top.close() | {key for key in values if not isinstance(values[key], dict)}
 
@@ -43,6 +44,7 @@ def parse_catalog(
             names=None if "sources" in unreadable_tables else tuple(source_tables),
         ),
     )
+    registries = read_registries(registry_tables, faults)
     images: list[Image] = []
     unreadable: list[str] = []
     for name, table in image_tables.tables("image", grammar.NAME):
@@ -66,6 +68,7 @@ def parse_catalog(
         bases=around.bases,
         sources=around.sources.found,
         groups={name: tuple(patterns) for name, patterns in groups.items()},
+        registries=registries,
     )
 
 

@@ -5,13 +5,8 @@ import json
 
 import click
 
-from toolkit.cli.settings import (
-    catalog_option,
-    from_environment,
-    json_option,
-    registry_option,
-    split_registry,
-)
+from toolkit.cli.registries import get_place, read_registries
+from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.errors import ExitCode
 
 
@@ -29,7 +24,7 @@ def setup(catalog: str, registry: str) -> None:
     from toolkit.machine.setup import require, set_up
 
     settings = from_environment(catalog)
-    host, _ = split_registry(registry)
+    host = get_place(registry, lambda: read_registries(settings)).host
     observe = functools.partial(look, settings, host)
     if settings.environment.get("SETUP", "").lower() == "no":
         require(observe())
@@ -49,7 +44,7 @@ def doctor(catalog: str, registry: str, as_json: bool) -> None:
     from toolkit.machine.text import table
 
     settings = from_environment(catalog)
-    host, _ = split_registry(registry)
+    host = get_place(registry, lambda: read_registries(settings)).host
     rows = needs(ask_versions(look(settings, host)))
     click.echo(json.dumps([row.to_json() for row in rows], indent=2) if as_json else table(rows))
     if not all(row.is_met for row in rows):

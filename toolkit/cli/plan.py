@@ -7,6 +7,7 @@ import click
 
 from toolkit.cli.display import reporter
 from toolkit.cli.project import identities, read_project, renderer
+from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.plan import Action, Plan
@@ -28,12 +29,13 @@ def plan(selection: Selection, catalog: str, registry: str, as_json: bool) -> No
 
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
+    place = get_place(registry, lambda: project.catalog.registries)
     with reporter(as_json=False) as report:
         planned = plan_release(
             selected,
             project.units,
             render=renderer(project, identities(project, lookup_bases(project))),
-            to=destination(project.settings, registry, report),
+            to=destination(project.settings, place, report),
         )
     click.echo(json.dumps(planned.to_json(), indent=2) if as_json else table(planned))
 

@@ -32,12 +32,16 @@ def read_project(settings: Settings) -> Project:
         templates=_templates(settings.dockerfiles), serving=_serving(settings.dockerfiles / "serving")
     )
     catalog = parse_catalog_bytes(
-        _read(settings.catalog, "Run it where images.toml is, or name it: --catalog FILE"),
+        read_catalog(settings),
         filename=settings.catalog.name,
         templates=sources.templates.keys(),
     )
     lock = parse_lock(_read_text(settings.lock, _LOCK_REMEDY)) if settings.lock.exists() else Lock()
     return Project(settings=settings, catalog=catalog, units=expand(catalog), sources=sources, lock=lock)
+
+
+def read_catalog(settings: Settings) -> bytes:
+    return _read(settings.catalog, "Run it where images.toml is, or name it: --catalog FILE")
 
 
 _LOCK_REMEDY = "Restore it from version control, or write it anew: toolkit lock '*'"

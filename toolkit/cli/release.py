@@ -11,6 +11,7 @@ from toolkit.bases import BuiltBase
 from toolkit.cli.display import reporter
 from toolkit.cli.project import Project, identities, read_project, renderer
 from toolkit.cli.records import lookup_record, push_record, write_record
+from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
@@ -72,8 +73,9 @@ def release(
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
     may_drop = frozenset(Platform.parse(text) for text in dropped)
+    place = get_place(registry, lambda: project.catalog.registries)
     with reporter(as_json=as_json) as report:
-        to = destination(project.settings, registry, report)
+        to = destination(project.settings, place, report)
         present = lookup_bases(project)
         plan = _plan(project, selected, present, to)
         before = lookup_record(project.settings, to)

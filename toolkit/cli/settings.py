@@ -113,8 +113,9 @@ def registry_option(command: Callable[..., Any]) -> Callable[..., Any]:
         default=DEFAULT_REGISTRY,
         show_default=True,
         envvar="REGISTRY",
-        metavar="HOST[:PORT][/PATH]",
-        help="Where images are published; the environment variable REGISTRY says the same.",
+        metavar="HOST[:PORT][/PATH]|NAME",
+        help="Where images are published: a host, or a name of [registries] in the catalog. The environment "
+        "variable REGISTRY says the same.",
     )(command)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from toolkit.bases import BaseMaker, BuiltBase, LockedOnly, LockedPackage
 from toolkit.catalog.model import Base, Recipe
 from toolkit.cli.project import Project, architectures_of
-from toolkit.cli.settings import DEFAULT_REGISTRY, Settings, split_registry
+from toolkit.cli.registries import Place
+from toolkit.cli.settings import DEFAULT_REGISTRY, Settings
 from toolkit.errors import NeedNotMet, UsageError
 from toolkit.lock import get_locked_base, lookup_locked_base
 from toolkit.machine.facts import Engine, Facts
@@ -46,10 +47,11 @@ def registry_at(settings: Settings, host: str, report: Reporter | None = None) -
     return RetryingRegistry(registry, budget=budget, on_retry=tell)
 
 
-def destination(settings: Settings, registry: str, report: Reporter | None = None) -> Destination:
-    host, prefix = split_registry(registry)
-    connection = registry_at(settings, host, report)
-    return Destination(registry=connection, prefix=prefix, images=functools.partial(images_of, connection))
+def destination(settings: Settings, place: Place, report: Reporter | None = None) -> Destination:
+    connection = registry_at(settings, place.host, report)
+    return Destination(
+        registry=connection, prefix=place.prefix, images=functools.partial(images_of, connection)
+    )
 
 
 def images_of(registry: Registry, repository: str) -> ImageSource:

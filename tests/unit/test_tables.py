@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.records import HOST, RELEASE, image, record
-from toolkit.tables import COLUMNS, FORMATS, human_size, row, to_csv, to_json, to_md
+from toolkit.tables import FORMATS, RELEASED
+from toolkit.tables.rows import COLUMNS, human_size, row
+from toolkit.tables.text import to_csv, to_json, to_md
 
 RECORD = record(image("a-amd64", remark='larger, and "heavier" | than arm64\'s'), image("a-arm64"))
 
 
 def test_every_format_is_named_as_its_file_ends() -> None:
-    assert list(FORMATS) == ["json", "csv", "md"]
+    assert RELEASED == ("json", "csv", "md")
+    assert set(RELEASED) <= FORMATS.keys()
 
 
 def test_a_row_has_every_column_and_a_value_for_what_a_deployer_asks_next() -> None:

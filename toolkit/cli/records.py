@@ -9,7 +9,7 @@ from toolkit.oci import Reference
 from toolkit.publish import fetch_artifact, push_artifact
 from toolkit.record import RELEASES, ReleaseRecord
 from toolkit.release import Destination
-from toolkit.tables import FORMATS
+from toolkit.tables import FORMATS, RELEASED
 
 RECORD_TYPE = "application/vnd.multiarch-images.release.v1+json"
 NEWEST = "newest"
@@ -19,8 +19,8 @@ def write_record(settings: Settings, record: ReleaseRecord) -> None:
     """dist/releases/ID.json, dist/release.json and dist/uris.*: each whole or not there."""
     _replace(settings.dist / "releases" / f"{record.release}.json", record.dumps())
     _replace(settings.dist / "release.json", record.dumps())
-    for kind, write in FORMATS.items():
-        _replace(settings.dist / f"uris.{kind}", write(record))
+    for kind in RELEASED:
+        _replace(settings.dist / f"uris.{kind}", FORMATS[kind].write(record))
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,50 +1,11 @@
-"""Release record → rows → JSON, CSV and Markdown. Pure."""
+"""The table as JSON, CSV and Markdown."""
 
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
 
-from toolkit.record import PublishedImage, ReleaseRecord
-
-COLUMNS = (
-    "identifier",
-    "framework",
-    "version",
-    "python",
-    "os",
-    "architecture",
-    "accelerator",
-    "consumer",
-    "registry",
-    "repository",
-    "tag",
-    "digest",
-    "uri",
-    "index_tag",
-    "index_uri",
-    "media_type",
-    "size",
-    "unpacked_size",
-    "entrypoint",
-    "ports",
-    "account",
-    "region",
-    "verified",
-    "created",
-    "remark",
-)
-
-
-def row(image: PublishedImage) -> dict[str, Any]:
-    """One unit as a flat row of COLUMNS."""
-    computed = {
-        "entrypoint": " ".join(image.entrypoint),
-        "ports": " ".join(image.ports),
-        "verified": ", ".join(sorted(image.verification)),
-    }
-    return {name: computed.get(name, getattr(image, name, "")) for name in COLUMNS}
+from toolkit.record import ReleaseRecord
+from toolkit.tables.rows import COLUMNS, human_size, row
 
 
 def to_json(record: ReleaseRecord) -> str:
@@ -84,19 +45,10 @@ def to_md(record: ReleaseRecord) -> str:
         lines.append("| " + " | ".join(_escaped(str(cells[name])) for name in _MARKDOWN) + " |")
     remarks = sorted({(image.identifier, image.remark) for image in record.images if image.remark})
     if remarks:
-        lines += ["", *(f"* `{identifier}`: {remark}" for identifier, remark in remarks)]
+        lines += ["", *(f"* `{identifier}`: {' '.join(remark.split())}" for identifier, remark in remarks)]
     return "\n".join(lines) + "\n"
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def human_size(size: float) -> str:
-    """Bytes as people read them: 1.5 GB. Decimal units, as registries and disks are sold."""
-    if size < 999_500:
-        return f"{size / 1_000:.0f} kB"
-    return f"{size / 1_000_000:.0f} MB" if size < 999_500_000 else f"{size / 1_000_000_000:.1f} GB"
-
-
-FORMATS: Mapping[str, Callable[[ReleaseRecord], str]] = {"json": to_json, "csv": to_csv, "md": to_md}
+    """One line, and no bar that ends a cell: https://github.github.com/gfm/#example-200"""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")

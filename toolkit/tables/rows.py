@@ -1,0 +1,50 @@
+"""One image of a release as a flat row."""
+
+from typing import Any
+
+from toolkit.record import PublishedImage
+
+COLUMNS = (
+    "identifier",
+    "framework",
+    "version",
+    "python",
+    "os",
+    "architecture",
+    "accelerator",
+    "consumer",
+    "registry",
+    "repository",
+    "tag",
+    "digest",
+    "uri",
+    "index_tag",
+    "index_uri",
+    "media_type",
+    "size",
+    "unpacked_size",
+    "entrypoint",
+    "ports",
+    "account",
+    "region",
+    "verified",
+    "created",
+    "remark",
+)
+
+
+def row(image: PublishedImage) -> dict[str, Any]:
+    """One unit as a flat row of COLUMNS."""
+    computed = {
+        "entrypoint": " ".join(image.entrypoint),
+        "ports": " ".join(image.ports),
+        "verified": ", ".join(sorted(image.verification)),
+    }
+    return {name: computed.get(name, getattr(image, name, "")) for name in COLUMNS}
+
+
+def human_size(size: float) -> str:
+    """Bytes as people read them: 1.5 GB. Decimal units, as registries and disks are sold."""
+    if size < 999_500:
+        return f"{size / 1_000:.0f} kB"
+    return f"{size / 1_000_000:.0f} MB" if size < 999_500_000 else f"{size / 1_000_000_000:.1f} GB"

@@ -17,6 +17,7 @@ class BuildRequest:
     `base_layout` is what Buildx takes as the context of a bootstrapped base (`oci-layout://…@DIGEST`),
     None when FROM names an image of a registry;
     `layout` is the directory to make, `log` the file that gets Buildx's plain progress.
+    `downloads` is the directory that becomes the named context `downloads`, None for units without any.
     `revision` and `source` become labels. `cold` builds without any cached step.
     """
 
@@ -26,6 +27,7 @@ class BuildRequest:
     log: Path
     revision: str
     source: str
+    downloads: Path | None = None
     cold: bool = False
 
 

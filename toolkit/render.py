@@ -13,7 +13,7 @@ from functools import cached_property
 
 from toolkit.catalog.model import Consumer
 from toolkit.errors import LockInvalid, UsageError
-from toolkit.lock import Lock, get_locked
+from toolkit.lock import Lock, LockedDownload, get_locked
 from toolkit.oci import Architecture, Reference
 from toolkit.templates import Templates, is_word
 from toolkit.units import BuildUnit
@@ -85,6 +85,7 @@ class RenderedUnit:
 
     `labels` has every label but the revision, which says where the sources came from and not what
     goes into the image: a commit that changes nothing here must not rebuild the world.
+    `downloads` lie in the named build context `downloads`, each under its path.
     """
 
     unit: BuildUnit
@@ -96,6 +97,7 @@ class RenderedUnit:
     base: BaseIdentity
     compression: Compression
     created: str
+    downloads: tuple[LockedDownload, ...] = ()
     unlocked: str = ""
 
 
@@ -123,6 +125,7 @@ def render(
         "platform": str(unit.platform),
         "file requirements.txt": _short(requirements),
         **sources.runtime_inputs,
+        **{f"download {each.path}": each.sha256[:16] for each in locked.downloads},
     }
     build_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return RenderedUnit(
@@ -139,6 +142,7 @@ def render(
         base=base,
         compression=compression,
         created=locked.created,
+        downloads=locked.downloads,
         unlocked=locked.unlocked or base.unlocked,
     )
 

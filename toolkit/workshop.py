@@ -30,7 +30,8 @@ class Workshop:
     """Where units are built and verified.
 
     `tools` is asked for at the first build only, so that nothing to build needs no engine;
-    `base_layout` says where a unit's base lies, `layout` opens a finished layout.
+    `base_layout` says where a unit's base lies, `layout` opens a finished layout; `fetch` brings a unit's
+    downloads and says in which directory they are, None for a unit without any.
     """
 
     tools: Callable[[], Tools]
@@ -39,6 +40,7 @@ class Workshop:
     layouts: Path
     logs: Path
     scans: ScanCache
+    fetch: Callable[[RenderedUnit], Path | None] = lambda _: None
     revision: str = ""
     source: str = ""
     cold: bool = False
@@ -100,6 +102,11 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
     """Build one unit and verify what came out. Raises BuildFailed, VerificationFailed, NeedNotMet."""
     unit = rendered.unit
     layout = workshop.layouts / unit.identifier
+    downloads = None
+    if rendered.downloads:
+        watch.tell(Kind.STAGE, f"fetching downloads: {len(rendered.downloads)}")
+        with watch.timed("download"), _disk_trouble(unit.identifier):
+            downloads = workshop.fetch(rendered)
     request = BuildRequest(
         rendered=rendered,
         base_layout=workshop.base_layout(unit),
@@ -107,6 +114,7 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
         log=workshop.logs / f"{unit.identifier}.log",
         revision=workshop.revision,
         source=workshop.source,
+        downloads=downloads,
         cold=workshop.cold,
     )
     told: set[str] = set()

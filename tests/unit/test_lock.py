@@ -22,8 +22,10 @@ from tests.projects import (
 from toolkit.bases import LockedPackage
 from toolkit.errors import ExitCode, LockInvalid
 from toolkit.lock import (
+    Folder,
     Lock,
     LockedBase,
+    LockedDownload,
     LockedUnit,
     UnlockedBase,
     base_inputs_digest,
@@ -50,12 +52,18 @@ LOCK = Lock(
     },
     units={
         "b-arm64": LockedUnit(
-            inputs="1" * 16, created="2026-11-21T08:15:00Z", requirements=("a==1 --hash=x",)
+            inputs="1" * 16,
+            created="2026-11-21T08:15:00Z",
+            requirements=("a==1 --hash=x",),
+            downloads=(WHEEL,),
         ),
         "a-amd64": LockedUnit(
             inputs="2" * 16, created="2026-11-21T08:15:00Z", unlocked='no "route" to\nhost – ü'
         ),
     },
+)
+WHEEL = LockedDownload(
+    folder=Folder.WHEELS, name="mxnet_eia-1.7.0-py3-none-any.whl", sha256="b" * 64, url="https://eia.test/a?b"
 )
 ANY_TEXT = st.text(st.characters(codec="utf-8"))
 ANY_UNIT = st.builds(
@@ -139,6 +147,9 @@ def test_a_lock_of_another_version_names_both_versions() -> None:
         "[units.x]\ninputs = 'i'\ncreated = 'c'\nrequirements = 3",
         "[units.x]\ninputs = 'i'\ncreated = '2026-11-21T08:15:00Z'\nrequirements = 'gone'",
         "[requirements]\nx = 3",
+        f"[downloads]\nx = ['wheels/../a.whl sha256:{'b' * 64} https://eia.test/a']",
+        f"[downloads]\nx = ['/a.whl sha256:{'b' * 64} https://eia.test/a']",
+        f"[downloads]\nx = ['files/a sha256:{'b' * 64} file:///etc/passwd']",
         "[units.x]\ninputs = 1\ncreated = 'c'",
         "[units.x]\ninputs = 'i'\ncreated = 2026-11-21T08:15:00Z",
         "[units.x]\ninputs = 'i'\ncreated = 'yesterday'",
@@ -288,3 +299,12 @@ def test_a_unit_on_an_unlocked_base_renders_without_a_pin_and_is_refused_by_buil
     assert "org.opencontainers.image.base.digest" not in made.labels
     with pytest.raises(LockInvalid, match="is unlocked: it does not answer"):
         require_locked([made])
+
+
+def test_downloads_are_inputs_of_the_build_id_by_what_they_are_and_not_where_they_come_from() -> None:
+    def build_id(*downloads: LockedDownload) -> str:
+        return rendered(unit(), locked=replace(locked_unit(unit()), downloads=downloads)).build_id
+
+    one = build_id(WHEEL)
+    assert len({one, build_id(), build_id(replace(WHEEL, sha256="c" * 64))}) == 3
+    assert build_id(replace(WHEEL, url="https://elsewhere.test/a")) == one

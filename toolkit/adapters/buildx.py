@@ -65,6 +65,8 @@ class BuildxBuilder:
         contexts: dict[str, str | Path] = {"uv": self.uv}
         if request.base_layout:
             contexts[rendered.base.source] = request.base_layout
+        if request.downloads:
+            contexts["downloads"] = request.downloads
         secrets = {"ca-bundle": self.ca_bundle, "uv-config": self.uv_config}
         logs = DockerClient().buildx.build(
             context / "files",

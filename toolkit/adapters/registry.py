@@ -36,7 +36,7 @@ class HttpRegistry:
     """`host` as references spell it. Plain HTTP for this machine itself, unless `scheme` says otherwise.
 
     `docker_config` is the directory of Docker's config.json, where `docker login` keeps credentials;
-    `ca_bundle` a PEM file of what to trust instead of the system's. Nothing is sent before the first call.
+    `ca_bundle` a PEM file of what to trust besides the system's. Nothing is sent before the first call.
     """
 
     def __init__(

@@ -1,7 +1,6 @@
 """Requests to one registry: the way there, TLS, authorization, redirects; no httpx exception leaves."""
 
 import io
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import httpx
 
 import toolkit
+from toolkit.adapters.certificates import trust
 from toolkit.adapters.registry_auth import Authenticator, Scopes, parse_challenges
 from toolkit.adapters.registry_credentials import DockerCredentials
 from toolkit.adapters.registry_errors import is_loopback, read_answer, refusal, unreachable
@@ -52,8 +52,8 @@ class Call:
 class Connection:
     """HTTP to `host`: plain for this machine itself, TLS elsewhere; safe for threads.
 
-    `docker_config` is the directory of Docker's config.json, `ca_bundle` a PEM file of what to trust;
-    without it the system's certificates and those that SSL_CERT_FILE names count.
+    `docker_config` is the directory of Docker's config.json, `ca_bundle` a PEM file of what to
+    trust besides the system's certificates.
     """
 
     def __init__(self, host: str, *, docker_config: Path, ca_bundle: Path | None, scheme: str | None) -> None:
@@ -199,7 +199,7 @@ class Connection:
         agent = f"multiarch-images/{toolkit.__version__}"
         try:
             return httpx.Client(
-                verify=_trust(self._ca_bundle) if tls else False,
+                verify=trust(self._ca_bundle) if tls else False,
                 # Go's clients, Docker's too, use no proxy for this machine, whatever NO_PROXY says.
                 trust_env=not loopback,
                 limits=_POOL,
@@ -244,19 +244,4 @@ def _base(address: str, scheme: str | None) -> httpx.URL:
     except httpx.InvalidURL as error:
         raise UsageError(
             f"{address!r} is not a registry host: {error}", remedy="Write HOST[:PORT], like localhost:5000."
-        ) from error
-
-
-def _trust(ca_bundle: Path | None) -> ssl.SSLContext:
-    if ca_bundle is None:
-        context = httpx.create_ssl_context()
-        # What the system trusts too: a company's CA is installed there, not in certifi.
-        context.load_default_certs()
-        return context
-    try:
-        return ssl.create_default_context(cafile=str(ca_bundle))
-    except (OSError, ssl.SSLError) as error:
-        raise RegistryTrouble(
-            f"{ca_bundle} cannot be read as a bundle of CA certificates: {error}",
-            remedy="Name a PEM file: SSL_CERT_FILE=/path/to/bundle.pem",
         ) from error

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +22,13 @@ from toolkit.oci import Architecture, Digest, Index, Reference
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.publish import Registry
 from toolkit.release import Destination
+from toolkit.render import RenderedUnit
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
 from toolkit.workshop import Tools, Workshop
 
 if TYPE_CHECKING:
+    from toolkit.adapters.downloads import Downloads
     from toolkit.adapters.uv import UvResolver
 
 
@@ -170,6 +172,7 @@ def workshop(settings: Settings, *, bases: Bases, cold: bool) -> Workshop:
     checkout = Checkout(directory=settings.project, sources=sources)
     return Workshop(
         tools=functools.cache(functools.partial(building_tools, settings)),
+        fetch=functools.partial(fetch_downloads, settings, functools.cache(lambda: downloads(settings))),
         base_layout=bases.layout_of,
         layout=_open_layout,
         layouts=settings.cache / "layouts",
@@ -179,6 +182,23 @@ def workshop(settings: Settings, *, bases: Bases, cold: bool) -> Workshop:
         source=checkout.source,
         cold=cold,
     )
+
+
+def downloads(settings: Settings) -> "Downloads":
+    from toolkit.adapters.downloads import Downloads
+    from toolkit.adapters.fetching import Fetcher
+
+    fetcher = Fetcher(located=lambda url: url, ca_bundle=settings.ca_bundle)
+    return Downloads(fetcher=fetcher, directory=settings.cache / "downloads")
+
+
+def fetch_downloads(
+    settings: Settings, kept: "Callable[[], Downloads]", rendered: RenderedUnit
+) -> Path | None:
+    """The directory that becomes the build context `downloads` of one unit, None where it has none."""
+    if not rendered.downloads:
+        return None
+    return kept().gather(rendered.downloads, settings.cache / "contexts" / rendered.unit.identifier)
 
 
 def layouts(settings: Settings, report: Reporter) -> AbstractContextManager[None]:

@@ -16,9 +16,11 @@ from toolkit.lock.fits import (
 )
 from toolkit.lock.model import (
     BaseRow,
+    Folder,
     Lock,
     LockedBase,
     LockedBases,
+    LockedDownload,
     LockedUnit,
     UnlockedBase,
 )
@@ -26,9 +28,11 @@ from toolkit.lock.text import format_lock, parse_lock
 
 __all__ = [
     "BaseRow",
+    "Folder",
     "Lock",
     "LockedBase",
     "LockedBases",
+    "LockedDownload",
     "LockedUnit",
     "UnlockedBase",
     "base_inputs_digest",

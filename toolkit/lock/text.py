@@ -7,15 +7,15 @@ which an upgrade leaves as it is: a package that moves is one changed line.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import tomli
 
 from toolkit.bases import LockedPackage
 from toolkit.errors import LockInvalid
-from toolkit.lock.model import BaseRow, Lock, LockedBase, LockedUnit, UnlockedBase
+from toolkit.lock.model import BaseRow, Lock, LockedBase, LockedDownload, LockedUnit, UnlockedBase
 from toolkit.oci import Architecture, Digest
 
 VERSION = 2
@@ -36,9 +36,13 @@ def parse_lock(text: str) -> Lock:
             name: {Architecture(architecture): _base(row) for architecture, row in rows.items()}
             for name, rows in data.get("bases", {}).items()
         }
-        sets = {name: _texts(lines) for name, lines in data.get("requirements", {}).items()}
-        times: dict[str, str] = {}
-        units = {name: _unit(row, sets, times) for name, row in data.get("units", {}).items()}
+        requirements = {name: _texts(lines) for name, lines in data.get("requirements", {}).items()}
+        downloads = {
+            name: tuple(LockedDownload.parse(line) for line in _texts(lines))
+            for name, lines in data.get("downloads", {}).items()
+        }
+        sets = _Sets(requirements=requirements, downloads=downloads)
+        units = {name: _unit(row, sets) for name, row in data.get("units", {}).items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise LockInvalid(f"images.lock cannot be read: {what}", remedy=_REMEDY) from error
@@ -57,15 +61,22 @@ def _base(row: Mapping[str, object]) -> BaseRow:
     )
 
 
-def _unit(
-    row: Mapping[str, object], sets: Mapping[str, tuple[str, ...]], times: dict[str, str]
-) -> LockedUnit:
-    """`times` has those that were judged already: most units were locked in a few moments."""
+@dataclass(frozen=True, kw_only=True)
+class _Sets:
+    """What several units share: sets by name, and times that were judged already."""
+
+    requirements: Mapping[str, tuple[str, ...]]
+    downloads: Mapping[str, tuple[LockedDownload, ...]]
+    times: dict[str, str] = field(default_factory=dict)
+
+
+def _unit(row: Mapping[str, object], sets: _Sets) -> LockedUnit:
     created = _text(row["created"])
     return LockedUnit(
         inputs=_text(row["inputs"]),
-        created=times.get(created) or times.setdefault(created, _time(created)),
-        requirements=sets[_text(row["requirements"])] if "requirements" in row else (),
+        created=sets.times.get(created) or sets.times.setdefault(created, _time(created)),
+        requirements=sets.requirements[_text(row["requirements"])] if "requirements" in row else (),
+        downloads=sets.downloads[_text(row["downloads"])] if "downloads" in row else (),
         unlocked=_text(row.get("unlocked", "")),
     )
 
@@ -94,17 +105,21 @@ def format_lock(lock: Lock) -> str:
     for name, rows in sorted(lock.bases.items()):
         for architecture, row in sorted(rows.items()):
             lines += ["", f"[bases.{_quoted(name)}.{architecture}]", *_base_lines(row)]
-    sets = _sets(lock.units)
-    if sets:
-        lines += ["", "[requirements]"]
-    for (_, requirements), users in sets.items():
-        more = f" and {len(users.identifiers) - 1} more" if len(users.identifiers) > 1 else ""
-        lines += [f"# {_quoted(users.identifiers[0])}{more}", *_array(_quoted(users.name), requirements)]
+    shared: dict[str, list[str]] = {identifier: [] for identifier in lock.units}
+    for key, lines_of in _SHARED.items():
+        sets = _named_sets(
+            {identifier: (unit.inputs, lines_of(unit)) for identifier, unit in lock.units.items()}
+        )
+        lines += ["", f"[{key}]"] if sets else []
+        for name, (members, users) in sets.items():
+            more = f" and {len(users) - 1} more" if len(users) > 1 else ""
+            lines += [f"# {_quoted(users[0])}{more}", *_array(_quoted(name), members)]
+            for identifier in users:
+                shared[identifier].append(f"{key} = {_quoted(name)}")
     for identifier, unit in sorted(lock.units.items()):
         lines += ["", f"[units.{_quoted(identifier)}]"]
         lines += [f"inputs = {_quoted(unit.inputs)}", f"created = {_quoted(unit.created)}"]
-        if unit.requirements:
-            lines.append(f"requirements = {_quoted(sets[unit.inputs, unit.requirements].name)}")
+        lines += shared[identifier]
         if unit.unlocked:
             lines.append(f"unlocked = {_quoted(unit.unlocked)}")
     return "\n".join(lines) + "\n"
@@ -122,30 +137,31 @@ def _base_lines(row: BaseRow) -> list[str]:
     return lines
 
 
-@dataclass(frozen=True)
-class _Set:
-    """What a set goes by, and the units that have it."""
+# What units share, by the table of its sets.
+_SHARED: Mapping[str, Callable[[LockedUnit], tuple[str, ...]]] = {
+    "requirements": lambda unit: unit.requirements,
+    "downloads": lambda unit: tuple(str(each) for each in unit.downloads),
+}
 
-    name: str
-    identifiers: list[str]
 
+def _named_sets(
+    units: Mapping[str, tuple[str, tuple[str, ...]]],
+) -> dict[str, tuple[tuple[str, ...], list[str]]]:
+    """Lines and users of each set by its name, in the order of the first users.
 
-def _sets(units: Mapping[str, LockedUnit]) -> dict[tuple[str, tuple[str, ...]], _Set]:
-    """The sets by what was asked for and what it resolved to, in the order of their first units.
-
-    Where units that asked for the same got other answers, at other times, the later names are longer.
+    `units` has what was asked for and the lines, by identifier. Where units that asked for the same got
+    other answers, at other times, the later names are longer.
     """
-    sets: dict[tuple[str, tuple[str, ...]], _Set] = {}
-    asked: set[str] = set()
-    for identifier, unit in sorted(units.items()):
-        key = (unit.inputs, unit.requirements)
-        if unit.requirements and key not in sets:
-            content = hashlib.sha256(json.dumps(unit.requirements).encode()).hexdigest()[:16]
-            name = f"{unit.inputs}-{content}" if unit.inputs in asked else unit.inputs
-            asked.add(unit.inputs)
-            sets[key] = _Set(name, [])
-        if unit.requirements:
-            sets[key].identifiers.append(identifier)
+    names: dict[tuple[str, tuple[str, ...]], str] = {}
+    sets: dict[str, tuple[tuple[str, ...], list[str]]] = {}
+    for identifier, (inputs, lines) in sorted(units.items()):
+        if not lines:
+            continue
+        if (inputs, lines) not in names:
+            content = hashlib.sha256(json.dumps(lines).encode()).hexdigest()[:16]
+            names[inputs, lines] = f"{inputs}-{content}" if inputs in sets else inputs
+            sets[names[inputs, lines]] = (lines, [])
+        sets[names[inputs, lines]][1].append(identifier)
     return sets
 
 

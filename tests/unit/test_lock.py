@@ -42,6 +42,9 @@ from toolkit.render import BaseIdentity, require_locked
 
 SERVING = ("starlette>=0.49",)
 LIBC = LockedPackage(name="libc6", version="2.31-13+deb11u11", architecture="arm64", sha256="a" * 64)
+WHEEL = LockedDownload(
+    folder=Folder.WHEELS, name="mxnet_eia-1.7.0-py3-none-any.whl", sha256="b" * 64, url="https://eia.test/a?b"
+)
 LOCK = Lock(
     bases={
         "debian11": {
@@ -61,9 +64,6 @@ LOCK = Lock(
             inputs="2" * 16, created="2026-11-21T08:15:00Z", unlocked='no "route" to\nhost – ü'
         ),
     },
-)
-WHEEL = LockedDownload(
-    folder=Folder.WHEELS, name="mxnet_eia-1.7.0-py3-none-any.whl", sha256="b" * 64, url="https://eia.test/a?b"
 )
 ANY_TEXT = st.text(st.characters(codec="utf-8"))
 ANY_UNIT = st.builds(

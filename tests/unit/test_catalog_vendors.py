@@ -72,6 +72,7 @@ source = "tools"
 path = "a+b/tool_1.0.tar.gz"
 install = "archive"
 to = "/opt/tool"
+strip = 1
 version = "1.13.1"
 
 [[images.pytorch-inference-neuron.downloads]]
@@ -136,6 +137,13 @@ def test_an_index_is_for_all_architectures_or_for_one() -> None:
     assert both.indexes == dict.fromkeys(Architecture, (index,))
 
 
+def test_an_index_may_be_asked_for_some_packages_only() -> None:
+    text = NEURON.replace(
+        'kind = "index"', 'kind = "index"\npackages = ["Torch_Neuron", "torch-neuron", "x"]'
+    )
+    assert parse_catalog(text).sources["neuron-pip"].packages == ("torch-neuron", "x")
+
+
 def test_an_image_has_vendor_packages_an_sdk_and_a_word_on_its_support() -> None:
     catalog = parse_catalog(NEURON)
     (image,) = catalog.images
@@ -174,6 +182,7 @@ def test_a_unit_has_the_downloads_of_its_version_and_architecture() -> None:
         path="a+b/tool_1.0.tar.gz",
         install=Install.ARCHIVE,
         to="/opt/tool",
+        strip=1,
     )
     wheel = Download(
         version="",

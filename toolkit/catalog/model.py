@@ -80,6 +80,8 @@ class Source:
     """One [sources.NAME] table: a vendor's own place, which a mirror may stand in for.
 
     `suite`, `components` and `key` (the URL of the signing key) are those of an apt repository.
+    `packages` are the only names that may come from an index, normalised; none means any: what an index
+    of a vendor has besides its own is mostly old.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Source:
     suite: str = ""
     components: tuple[str, ...] = ()
     key: str = ""
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,13 +168,15 @@ class Exclusion(Part):
 class Download(Part):
     """A file of a source of kind `objects`, and what becomes of it.
 
-    `path` is the object's own name, not encoded; `to` is where a file or an unpacked archive goes.
+    `path` is the object's own name, not encoded; `to` is where a file or an unpacked archive goes, the
+    latter without the first `strip` directories of its names.
     """
 
     source: Source
     path: str
     install: Install
     to: str = ""
+    strip: int = 0
 
     @property
     def filename(self) -> str:

@@ -4,6 +4,7 @@ Each of these ends up in a command, a URL or a Dockerfile, so none can hold a sp
 """
 
 import re
+from calendar import monthrange
 from dataclasses import replace
 from datetime import date
 
@@ -12,9 +13,17 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from toolkit.catalog.grammar import NAME, Grammar, as_name, pattern
 
 
+def last_day(text: str) -> date:
+    """The day that `text` names, or the last one of the month that it names. Raises ValueError."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
+        return date.fromisoformat(text)
+    year, month = int(text[:4]), int(text[5:])
+    return date(year, month, monthrange(year, month)[1])
+
+
 def _is_date(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        return last_day(text).isoformat().startswith(text)
     except ValueError:
         return False
 
@@ -130,6 +139,15 @@ PLACE = Grammar(
     mends=(str.strip, lambda text: "/" + text.strip("/")),
 )
 
+# https://packaging.python.org/en/latest/specifications/name-normalization/
+PYTHON_PACKAGE = Grammar(
+    what="the name of a Python package",
+    example="torch",
+    matches=pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"),
+    hints=(("=", "versions belong into an image's packages"), ("*", "each package by its name")),
+    mends=(str.strip, lambda text: re.split(r"[=<>~! \[]", text, maxsplit=1)[0]),
+)
+
 COMPONENT = Grammar(
     what="a component of an apt repository",
     example="main",
@@ -155,4 +173,4 @@ SDK_VERSION = Grammar(
     mends=(str.strip, lambda text: text.lower().lstrip("sdkv ")),
 )
 
-DATE = Grammar(what="a day (year-month-day)", example="2026-08-31", matches=_is_date)
+DATE = Grammar(what="a day (year-month-day) or a month (year-month)", example="2026-08-31", matches=_is_date)

@@ -3,12 +3,16 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from packaging.utils import canonicalize_name
+
 from toolkit.catalog import places
 from toolkit.catalog.faults import Faults, did_you_mean, quote
 from toolkit.catalog.grammar import SUITE
 from toolkit.catalog.model import Source, SourceKind
 from toolkit.catalog.positions import Path
 from toolkit.catalog.table import Table
+
+PIP_KINDS = (SourceKind.INDEX, SourceKind.FIND_LINKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,7 @@ def read_sources(sources: Table, faults: Faults) -> dict[str, Source]:
         kind = table.choice("kind", SourceKind)
         url = table.text("url", places.SOURCE_URL)
         suite, components, key = _read_apt(table, kind)
+        packages = _read_packages(table, kind)
         table.close()
         if kind is not None and len(faults) == before:
             found[name] = Source(
@@ -53,8 +58,17 @@ def read_sources(sources: Table, faults: Faults) -> dict[str, Source]:
                 suite=suite,
                 components=components,
                 key=key,
+                packages=packages,
             )
     return found
+
+
+def _read_packages(table: Table, kind: SourceKind | None) -> tuple[str, ...]:
+    """The names that a Python index is asked for."""
+    if kind not in (*PIP_KINDS, None):
+        return ()
+    names = table.texts("packages", places.PYTHON_PACKAGE, word="package", required=False)
+    return tuple(dict.fromkeys(canonicalize_name(name) for name in names))
 
 
 def _read_apt(table: Table, kind: SourceKind | None) -> tuple[str, tuple[str, ...], str]:

@@ -36,4 +36,4 @@ def read_end_of_life(table: Table) -> EndOfLife | None:
 
 def _read_day(table: Table) -> date | None:
     text = table.text("date", places.DATE)
-    return date.fromisoformat(text) if text else None
+    return places.last_day(text) if text else None

@@ -11,14 +11,12 @@ from toolkit.catalog.grammar import Grammar
 from toolkit.catalog.matrix import covers
 from toolkit.catalog.model import Accelerator, AptPackages, Download, Install, Sdk, Source, SourceKind
 from toolkit.catalog.parts import is_faulty, places_of, read_part, why_nothing
-from toolkit.catalog.sources import Sources
+from toolkit.catalog.sources import PIP_KINDS, Sources
 from toolkit.catalog.table import Table
 from toolkit.oci import Architecture
 
 ALL = "all"
 """The key of `packages` and `index` that every architecture gets."""
-
-_PIP = (SourceKind.INDEX, SourceKind.FIND_LINKS)
 
 _PATHS: Mapping[Install, Grammar] = {
     Install.WHEEL: places.WHEEL,
@@ -74,7 +72,7 @@ def _read_indexes(
 
 def _read_names(indexes: Table, key: str, sources: Sources) -> dict[str, Source]:
     named = indexes.elements(key, places.SOURCE_NAME, word="source", required=False)
-    looked_up = {name: sources.lookup(name, indexes, path, _PIP) for name, path in named.items()}
+    looked_up = {name: sources.lookup(name, indexes, path, PIP_KINDS) for name, path in named.items()}
     return {name: source for name, source in looked_up.items() if source}
 
 
@@ -119,6 +117,7 @@ def _read_downloads(
         install = row.choice("install", Install)
         path = row.text("path", _PATHS[install] if install else places.OBJECT)
         to = _read_place(row, install)
+        strip = row.count("strip", default=0) if install in (Install.ARCHIVE, None) else 0
         row.close()
         if source is None or install is None or not path:
             continue
@@ -129,6 +128,7 @@ def _read_downloads(
             path=path,
             install=install,
             to=to,
+            strip=strip,
         )
         found.append(download)
         line = row.line(row.path)

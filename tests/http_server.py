@@ -71,9 +71,11 @@ def serving(answer: Callable[[Received], Reply], *, tls: ssl.SSLContext | None =
             )
             server.requests.append(received)
             reply = answer(received)
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
             for key, value in reply.headers.items():
                 self.send_header(key, value)
+            if "Date" not in reply.headers:
+                self.send_header("Date", self.date_time_string())
             if "Content-Length" not in reply.headers:
                 self.send_header(
                     "Content-Length", str(len(reply.body) if reply.length is None else reply.length)
@@ -83,7 +85,7 @@ def serving(answer: Callable[[Received], Reply], *, tls: ssl.SSLContext | None =
                 self.wfile.write(reply.body)
             self.close_connection = reply.length is not None
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Tests read `requests` instead."""

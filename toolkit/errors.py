@@ -103,6 +103,10 @@ class RegistryUnavailable(RegistryTrouble):
         self.retry_after = retry_after
 
 
+class RegistryAbsent(RegistryUnavailable):
+    """Nothing answers at the registry's address: it may be starting, or the address is wrong."""
+
+
 class Conflict(ToolkitError):
     """A tag or digest is not what it must be: immutable tag, digest mismatch, someone else's push."""
 

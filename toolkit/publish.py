@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 # Opens a blob's bytes; called again when an upload has to start over.
 Content = Callable[[], AbstractContextManager[BinaryIO]]
 
+# Told the address where an upload can go on, and how many bytes of it the registry has; "" once it ended.
+OnSession = Callable[[str, int], None]
+
+
+def unheard(address: str, offset: int) -> None:
+    """For uploads that nobody goes on with."""
+
+
 # A config that says nothing, for manifests that are no images.
 # https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor
 _EMPTY = b"{}"
@@ -61,13 +69,30 @@ class Registry(Protocol):
     def mount_blob(self, repository: str, digest: Digest, *, source: str) -> bool:
         """Take a blob over from the repository `source`; False when the registry does not."""
 
-    def upload_blob(self, repository: str, descriptor: Descriptor, content: Content) -> None: ...
+    def upload_blob(
+        self,
+        repository: str,
+        descriptor: Descriptor,
+        content: Content,
+        *,
+        session: str = "",
+        on_session: OnSession = unheard,
+    ) -> None:
+        """Goes on with the upload at the address `session` if the registry still knows it, else anew.
+
+        `on_session` hears each address from which a later call can go on.
+        """
 
     def put_manifest(self, repository: str, selector: str, manifest: Manifest | Index) -> Digest:
         """The digest that the registry answers. Raises Conflict when the tag is immutable and another's."""
 
     def open_blob(self, repository: str, descriptor: Descriptor) -> AbstractContextManager[BinaryIO]:
         """Reading to the end raises BlobCorrupt when the bytes are not what `descriptor` names."""
+
+    def open_rest(
+        self, repository: str, descriptor: Descriptor, start: int
+    ) -> AbstractContextManager[BinaryIO]:
+        """The bytes of a blob from `start` on. Unlike those of `open_blob` they are not checked."""
 
 
 class BlobSource(Protocol):

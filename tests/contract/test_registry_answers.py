@@ -205,6 +205,16 @@ def test_too_many_requests_say_when_to_come_back(
         assert least <= caught.value.retry_after <= most
 
 
+def test_a_time_to_come_back_at_is_counted_by_the_registrys_clock(connect: Open) -> None:
+    """This machine's may be an hour off."""
+    then = datetime.now(UTC) + timedelta(hours=1)
+    headers = {"Date": format_datetime(then), "Retry-After": format_datetime(then + timedelta(seconds=5))}
+    with serving(lambda request: Reply(status=429, headers=headers)) as server:
+        with pytest.raises(RegistryUnavailable) as caught:
+            connect(server.host).lookup_descriptor("repo", "latest")
+        assert caught.value.retry_after == 5
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_trouble_of_the_server_is_a_reason_to_try_again(connect: Open, status: int) -> None:
     with serving(lambda request: Reply(status=status, headers={"Retry-After": "soon"})) as server:

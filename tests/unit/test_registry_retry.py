@@ -6,8 +6,9 @@ import pytest
 
 from tests.fakes import MemoryRegistry, Request
 from toolkit.adapters.retry import Budget, Retry, RetryingRegistry
-from toolkit.errors import RegistryTrouble, RegistryUnavailable
+from toolkit.errors import RegistryAbsent, RegistryTrouble, RegistryUnavailable
 from toolkit.oci import Descriptor, MediaType, make_manifest
+from toolkit.publish import OnSession, unheard
 
 BLOB = Descriptor.of(b"blob", MediaType.OCI_LAYER)
 BUSY = RegistryUnavailable("registry.example is in trouble", remedy="Try later.")
@@ -91,7 +92,7 @@ def test_a_refusal_is_not_tried_again() -> None:
 def test_each_retry_is_told() -> None:
     patience = Patience(BUSY, BUSY)
     patience.registry.list_tags("repo")
-    assert [(retry.attempt, retry.of, retry.wait) for retry in patience.told] == [(2, 7, 0.25), (3, 7, 0.5)]
+    assert [(retry.attempt, retry.of, retry.wait) for retry in patience.told] == [(2, 12, 0.25), (3, 12, 0.5)]
     assert patience.told[0].error is BUSY
 
 
@@ -128,7 +129,7 @@ def test_an_upload_whose_answer_got_lost_is_not_sent_twice() -> None:
     assert [request[0] for request in patience.memory.requests] == ["upload_blob", "has_blob"]
 
 
-def test_opening_a_blob_is_tried_again_and_trouble_while_reading_is_not() -> None:
+def test_opening_a_blob_is_tried_again_and_what_its_reader_raises_is_not() -> None:
     patience = Patience()
     patience.memory.blobs["repo"][BLOB.digest] = b"blob"
     patience.memory.before = Failing(BUSY)
@@ -136,7 +137,33 @@ def test_opening_a_blob_is_tried_again_and_trouble_while_reading_is_not() -> Non
         assert stream.read() == b"blob"
     with pytest.raises(RegistryUnavailable), patience.registry.open_blob("repo", BLOB):
         raise BUSY
-    assert len(patience.memory.made("open_blob")) == 3
+    assert len(patience.memory.made("open_rest")) == 3
+
+
+def test_a_registry_that_is_not_there_is_waited_for_less_long() -> None:
+    absent = RegistryAbsent("registry.example refuses connections")
+    patience = Patience(*[absent] * 99, random=1.0, budget=Budget(absent=2))
+    with pytest.raises(RegistryUnavailable, match="tried 3 times"):
+        patience.registry.list_tags("repo")
+    assert patience.waits == [0.5, 1.0]
+
+
+def test_progress_of_an_upload_renews_the_patience_and_an_upload_that_stands_still_does_not() -> None:
+    patience = Patience(budget=Budget(attempts=3))
+    offsets = iter([10, 20, 30, 30, 30, 30, 30])
+
+    class Slow(MemoryRegistry):
+        def upload_blob(self, *arguments: object, on_session: OnSession = unheard, **others: object) -> None:
+            on_session("http://registry.example/session", next(offsets))
+            raise BUSY
+
+    registry = RetryingRegistry(
+        Slow(), sleep=patience.waits.append, random=lambda: 1.0, budget=Budget(attempts=3)
+    )
+    with pytest.raises(RegistryUnavailable, match="tried 3 times"):
+        registry.upload_blob("repo", BLOB, lambda: nullcontext(io.BytesIO(b"blob")))
+    assert list(offsets) == [30, 30]
+    assert patience.waits == [0.5, 0.5, 0.5, 1.0]
 
 
 @pytest.fixture

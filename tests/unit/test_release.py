@@ -258,7 +258,7 @@ def test_trouble_with_the_registry_while_tagging_is_told_of_the_list(house: Hous
 
 def test_a_registry_that_hands_out_other_bytes_fails_the_unit(house: House) -> None:
     def corrupt(request: Request) -> None:
-        if request[0] == "open_blob":
+        if request[0] == "open_rest":
             blobs = house.registry.blobs[PYTORCH]
             blobs.update({digest: b"\0" * len(content) for digest, content in blobs.items()})
 

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 from urllib.parse import quote
 
-import httpx
-
+from toolkit.adapters.registry_dialogue import Dialogue
 from toolkit.adapters.registry_errors import no_registry, read_answer
-from toolkit.adapters.registry_http import REDIRECTS, Call, Connection
-from toolkit.blobs import BlobCorrupt, CheckedBlob
-from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble, RegistryUnavailable, ToolkitError
+from toolkit.adapters.registry_http import Connection, Patience
+from toolkit.adapters.registry_upload import PIECE, Uploads, skip
+from toolkit.adapters.throttle import ECR_RATES, Api, Throttle
+from toolkit.blobs import CheckedBlob
+from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble, RegistryUnavailable
 from toolkit.oci import MANIFEST_TYPES, Descriptor, Digest, Index, Manifest, parse_manifest
-from toolkit.publish import BlobSource, Content, Registry
+from toolkit.publish import BlobSource, Content, OnSession, Registry, unheard
+from toolkit.record import account_and_region
 from toolkit.verify import ImageSource
 
 # What registries must take at least, and what most take at most.
@@ -36,7 +38,8 @@ class HttpRegistry:
     """`host` as references spell it. Plain HTTP for this machine itself, unless `scheme` says otherwise.
 
     `docker_config` is the directory of Docker's config.json, where `docker login` keeps credentials;
-    `ca_bundle` a PEM file of what to trust besides the system's. Nothing is sent before the first call.
+    `ca_bundle` a PEM file of what to trust besides the system's; blobs of more than `piece` bytes are
+    uploaded in pieces. Nothing is sent before the first call.
     """
 
     def __init__(
@@ -46,23 +49,45 @@ class HttpRegistry:
         docker_config: Path,
         ca_bundle: Path | None = None,
         scheme: Literal["http", "https"] | None = None,
+        patience: Patience | None = None,
+        piece: int = PIECE,
     ) -> None:
-        self._connection = Connection(host, docker_config=docker_config, ca_bundle=ca_bundle, scheme=scheme)
+        is_ecr = account_and_region(host) != ("", "")
+        self._connection = Connection(
+            host,
+            docker_config=docker_config,
+            ca_bundle=ca_bundle,
+            scheme=scheme,
+            throttle=Throttle(rates=ECR_RATES if is_ecr else {}),
+            patience=patience,
+        )
+        self._dialogue = Dialogue(self._connection)
+        # ECR takes a second piece and forgets it: https://github.com/aws/containers-roadmap/issues/2831
+        self._uploads = Uploads(self._dialogue, piece=0 if is_ecr else piece)
 
     @property
     def host(self) -> str:
         return self._connection.host
+
+    @property
+    def sends_pieces(self) -> bool:
+        """Whether a large blob is uploaded in pieces of which those that arrived need not be sent again."""
+        return self._uploads.sends_pieces
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._connection.close()
 
     def lookup_descriptor(self, repository: str, selector: str) -> Descriptor | None:
-        call = self._call(
-            "HEAD", repository, f"manifests/{selector}", what=f"find {_name(repository, selector)}"
+        call = self._dialogue.call(
+            Api.READ_MANIFEST,
+            "HEAD",
+            repository,
+            f"manifests/{selector}",
+            what=f"find {_name(repository, selector)}",
         )
         response, body = self._connection.ask(call)
-        if not self._is_there(call, response, body):
+        if not self._dialogue.is_there(call, response, body):
             return None
         digest, media_type, length = (
             response.headers.get(name, "")
@@ -74,14 +99,18 @@ class HttpRegistry:
             return Descriptor.of(manifest.raw, manifest.media_type) if manifest else None
         if _algorithm(selector) and digest != selector:
             raise DigestMismatch(self._reference(repository, selector), expected=selector, actual=digest)
-        return Descriptor(media_type=media_type, digest=self._digest(digest), size=int(length))
+        return Descriptor(media_type=media_type, digest=self._dialogue.digest(digest), size=int(length))
 
     def lookup_manifest(self, repository: str, selector: str) -> Manifest | Index | None:
-        call = self._call(
-            "GET", repository, f"manifests/{selector}", what=f"read {_name(repository, selector)}"
+        call = self._dialogue.call(
+            Api.READ_MANIFEST,
+            "GET",
+            repository,
+            f"manifests/{selector}",
+            what=f"read {_name(repository, selector)}",
         )
         response, raw = self._connection.ask(call, limit=_MANIFEST_LIMIT)
-        if not self._is_there(call, response, raw):
+        if not self._dialogue.is_there(call, response, raw):
             return None
         if len(raw) > _MANIFEST_LIMIT:
             raise no_registry(self.host, f"{call.url.path} is longer than any manifest")
@@ -102,9 +131,11 @@ class HttpRegistry:
             ) from error
 
     def list_tags(self, repository: str) -> tuple[str, ...]:
-        call = self._call("GET", repository, "tags/list", what=f"list the tags of {repository}")
+        call = self._dialogue.call(
+            Api.LIST_TAGS, "GET", repository, "tags/list", what=f"list the tags of {repository}"
+        )
         response, body = self._connection.ask(call, limit=_TAGS_LIMIT)
-        if not self._is_there(call, response, body):
+        if not self._dialogue.is_there(call, response, body):
             return ()
         try:
             tags = json.loads(body)["tags"]
@@ -113,53 +144,58 @@ class HttpRegistry:
             raise no_registry(self.host, f"{call.url.path} is not a list of tags") from error
 
     def has_blob(self, repository: str, digest: Digest) -> bool:
-        call = self._call("HEAD", repository, f"blobs/{digest}", what=f"look for a blob in {repository}")
+        call = self._dialogue.call(
+            Api.FIND_BLOB, "HEAD", repository, f"blobs/{digest}", what=f"look for a blob in {repository}"
+        )
         response, body = self._connection.ask(call)
-        return self._is_there(call, response, body)
+        return self._dialogue.is_there(call, response, body)
 
     def mount_blob(self, repository: str, digest: Digest, *, source: str) -> bool:
         query = f"?mount={quote(digest, safe='')}&from={quote(source, safe='')}"
-        plain = self._call(
-            "POST", repository, f"blobs/uploads/{query}", what=f"take a blob over from {source}"
+        plain = self._dialogue.call(
+            Api.START_UPLOAD,
+            "POST",
+            repository,
+            f"blobs/uploads/{query}",
+            what=f"take a blob over from {source}",
         )
         call = replace(plain, scopes=(*plain.scopes, f"repository:{source}:pull"))
         response, body = self._connection.ask(call)
         if response.status_code == 201:
             return True
         if response.status_code == 202:
-            self._cancel(repository, self._location(response))
+            self._uploads.cancel(repository, response)
             return False
-        error = self._refusal(call, response, body)
+        error = self._dialogue.refusal(call, response, body)
         if isinstance(error, RegistryUnavailable):
             raise error
         # Not to be had from there. If the reason concerns the upload too, the upload will tell.
         return False
 
-    def upload_blob(self, repository: str, descriptor: Descriptor, content: Content) -> None:
-        """One session, one request with the whole blob. Sending it in pieces that can be resumed would
-        go in the place of `_send_blob`, with the session's address as what is remembered."""
-        call = self._call("POST", repository, "blobs/uploads/", what=f"start an upload to {repository}")
-        response, body = self._connection.ask(call)
-        if response.status_code != 202:
-            raise self._refusal(call, response, body)
-        session = self._location(response)
-        try:
-            self._send_blob(repository, descriptor, content, session)
-        except RegistryUnavailable:
-            raise
-        except ToolkitError:
-            self._cancel(repository, session)
-            raise
+    def upload_blob(
+        self,
+        repository: str,
+        descriptor: Descriptor,
+        content: Content,
+        *,
+        session: str = "",
+        on_session: OnSession = unheard,
+    ) -> None:
+        self._uploads.upload(repository, descriptor, content, session=session, on_session=on_session)
 
     def put_manifest(self, repository: str, selector: str, manifest: Manifest | Index) -> Digest:
-        plain = self._call(
-            "PUT", repository, f"manifests/{selector}", what=f"put {_name(repository, selector)}"
+        plain = self._dialogue.call(
+            Api.PUT_MANIFEST,
+            "PUT",
+            repository,
+            f"manifests/{selector}",
+            what=f"put {_name(repository, selector)}",
         )
         call = replace(plain, headers={"Content-Type": manifest.media_type}, content=lambda: manifest.raw)
         response, body = self._connection.ask(call)
         if response.status_code in (200, 201, 202):
             if answered := response.headers.get("docker-content-digest"):
-                return self._digest(answered)
+                return self._dialogue.digest(answered)
             found = self.lookup_descriptor(repository, selector)
             if found is None:
                 raise no_registry(self.host, f"it took {_name(repository, selector)}, but has nothing there")
@@ -173,91 +209,36 @@ class HttpRegistry:
                 f"{found.digest if found else 'another image'}; it cannot be given to {manifest.digest}",
                 remedy="Use what is there, or release under another tag, like …-r2.",
             )
-        raise self._refusal(call, response, body)
+        raise self._dialogue.refusal(call, response, body)
 
     @contextmanager
     def open_blob(self, repository: str, descriptor: Descriptor) -> Iterator[BinaryIO]:
-        name = f"{self.host}/{repository}"
-        call = self._call(
-            "GET", repository, f"blobs/{descriptor.digest}", what=f"read a blob of {repository}"
+        with self.open_rest(repository, descriptor, 0) as body:
+            checked = CheckedBlob(body, descriptor, where=f"{self.host}/{repository}")
+            yield io.BufferedReader(checked, _CHUNK)
+
+    @contextmanager
+    def open_rest(self, repository: str, descriptor: Descriptor, start: int) -> Iterator[BinaryIO]:
+        call = self._dialogue.call(
+            Api.READ_BLOB,
+            "GET",
+            repository,
+            f"blobs/{descriptor.digest}",
+            what=f"read a blob of {repository}",
+            headers={"Range": f"bytes={start}-"} if start else {},
         )
         with self._connection.open(call) as response:
             if response.status_code == 404:
                 raise RegistryTrouble(
-                    f"{name}: blob {descriptor.digest} is missing",
+                    f"{self.host}/{repository}: blob {descriptor.digest} is missing",
                     remedy="Push the image again; the registry's clean-up may have removed it.",
                 )
-            if response.status_code != 200:
-                raise self._refusal(call, response, self._connection.read(response, _CHUNK))
+            if response.status_code not in (200, 206):
+                raise self._dialogue.refusal(call, response, self._connection.read(response, _CHUNK))
             body = self._connection.body(response)
-            yield io.BufferedReader(CheckedBlob(body, descriptor, where=name), _CHUNK)
-
-    def _call(self, method: str, repository: str, path: str, *, what: str) -> Call:
-        actions = "pull" if method in ("GET", "HEAD") else "pull,push"
-        accept = {"Accept": ", ".join(MANIFEST_TYPES)} if path.startswith("manifests/") else {}
-        return Call(
-            method=method,
-            url=self._connection.base.join(f"/v2/{repository}/{path}"),
-            what=what,
-            repository=repository,
-            scopes=(f"repository:{repository}:{actions}",),
-            headers=accept,
-        )
-
-    def _send_blob(self, repository: str, blob: Descriptor, content: Content, session: httpx.URL) -> None:
-        # Appended as text: what the address carries already may be signed.
-        joint = "&" if session.query else "?"
-        call = Call(
-            method="PUT",
-            url=httpx.URL(f"{session}{joint}digest={quote(blob.digest, safe='')}"),
-            what=f"store blob {blob.digest} in {repository}",
-            repository=repository,
-            scopes=(f"repository:{repository}:pull,push",),
-            headers={"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)},
-            content=lambda: _pieces(blob, content),
-        )
-        response, body = self._connection.ask(call)
-        if response.status_code not in (201, 204):
-            raise self._refusal(call, response, body)
-
-    def _cancel(self, repository: str, session: httpx.URL) -> None:
-        """Best effort: registries remove sessions that nobody ends after a week."""
-        call = replace(self._call("DELETE", repository, "", what="end an upload"), url=session)
-        with suppress(RegistryTrouble):
-            self._connection.ask(call)
-
-    def _location(self, response: httpx.Response) -> httpx.URL:
-        location = response.headers.get("location")
-        if not location:
-            raise no_registry(self.host, "it starts an upload without saying where to")
-        return self._connection.resolve(location, response.url)
-
-    def _is_there(self, call: Call, response: httpx.Response, body: bytes) -> bool:
-        """False for 404. Raises for every answer that is neither that nor what was asked for."""
-        # GET was redirected already; of a HEAD it is enough to know that there is a place to go to.
-        if response.status_code == 200 or (call.method == "HEAD" and response.status_code in REDIRECTS):
-            self._ensure_no_page(response)
-            return True
-        error = self._refusal(call, response, body)
-        if response.status_code == 404:
-            return False
-        raise error
-
-    def _refusal(self, call: Call, response: httpx.Response, body: bytes) -> RegistryTrouble:
-        self._ensure_no_page(response)
-        return self._connection.refusal(call, response, body)
-
-    def _ensure_no_page(self, response: httpx.Response) -> None:
-        """Raises for a web server in the registry's place; those say 200 and 404 too."""
-        page = response.headers.get("content-type", "").startswith("text/html")
-        if page and response.status_code in (200, 404):
-            raise no_registry(self.host, f"{response.status_code} and a web page for {response.url.path}")
-
-    def _digest(self, text: str) -> Digest:
-        try:
-            return Digest(text)
-        except ValueError as error:
-            raise no_registry(self.host, f"{text[:80]!r} is not a digest") from error
+            if response.status_code == 200:  # the whole, whatever was asked for
+                skip(body, start)
+            yield body
 
     def _reference(self, repository: str, selector: str) -> str:
         return f"{self.host}/{_name(repository, selector)}"
@@ -273,22 +254,6 @@ def _algorithm(text: str) -> str | None:
         return Digest(text).algorithm
     except ValueError:
         return None
-
-
-def _pieces(blob: Descriptor, content: Content) -> Iterator[bytes]:
-    """The blob's bytes; raises BlobCorrupt rather than let a request end short or long."""
-    sent = 0
-    with content() as source:
-        while piece := source.read(_CHUNK):
-            sent += len(piece)
-            if sent > blob.size:
-                break
-            yield piece
-    if sent != blob.size:
-        raise BlobCorrupt(
-            f"blob {blob.digest} was not sent: its source does not have {blob.size} bytes",
-            remedy="Build the image again.",
-        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from toolkit.errors import RegistryTrouble, RegistryUnavailable
+from toolkit.errors import RegistryAbsent, RegistryTrouble, RegistryUnavailable
 
 _ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
@@ -77,7 +77,7 @@ def read_answer(response: httpx.Response, body: bytes) -> Answer:
         status=response.status_code,
         codes=frozenset(codes),
         text=text or _LIKELY.get(response.status_code) or response.reason_phrase,
-        retry_after=_retry_after(response.headers.get("retry-after", "")),
+        retry_after=_retry_after(response.headers),
     )
 
 
@@ -136,12 +136,12 @@ def unreachable(error: httpx.HTTPError, *, host: str) -> RegistryTrouble:
             remedy=f"Check HTTPS_PROXY, or add {host} to NO_PROXY.",
         )
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return RegistryUnavailable(
+        return RegistryAbsent(
             f"{host} is not a name that this machine can resolve",
             remedy="Check the spelling, the network and NO_PROXY / HTTPS_PROXY.",
         )
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return RegistryUnavailable(
+        return RegistryAbsent(
             f"{host} refuses connections: no registry is running there", remedy=_start_line(host)
         )
     if isinstance(error, httpx.TimeoutException):
@@ -199,15 +199,19 @@ def _certificate_fault(causes: tuple[BaseException, ...]) -> str:
     return faults[-1].verify_message
 
 
-def _retry_after(value: str) -> float | None:
-    """Seconds, from seconds or an HTTP date."""
-    if not value:
-        return None
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Seconds, from seconds or an HTTP date.
+
+    A date is compared with the answer's own, as this machine's clock may be an hour off.
+    """
+    value = headers.get("retry-after", "")
     try:
         return max(0.0, float(value))
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        until = parsedate_to_datetime(value)
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
     except (ValueError, TypeError):
         return None

@@ -15,6 +15,7 @@ from toolkit.adapters.certificates import trust
 from toolkit.adapters.registry_auth import Authenticator, Scopes, parse_challenges
 from toolkit.adapters.registry_credentials import DockerCredentials
 from toolkit.adapters.registry_errors import is_loopback, read_answer, refusal, unreachable
+from toolkit.adapters.throttle import Api, Throttle
 from toolkit.errors import RegistryTrouble, UsageError
 
 if TYPE_CHECKING:
@@ -24,10 +25,21 @@ if TYPE_CHECKING:
 _SERVED_AT = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 
 _POOL = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
-# After the last byte of a large blob a registry may copy it before it answers.
-_UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=900.0)
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds after which a silent connection counts as dead: for the next bytes of an answer or of a
+    request, and for the answer to a whole blob, as a registry may copy a large one before it says so."""
+
+    connect: float = 10.0
+    silence: float = 30.0
+    stored: float = 900.0
+
+    def timeout(self, *, stores: bool) -> httpx.Timeout:
+        read = self.stored if stores else self.silence
+        return httpx.Timeout(self.silence, connect=self.connect, read=read)
+
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
@@ -40,6 +52,7 @@ _REFUSAL_LIMIT = 64 << 10
 class Call:
     """One request. `what` completes "HOST could not …" in errors; `content` gives the body anew each time."""
 
+    api: Api
     method: str
     url: httpx.URL
     what: str
@@ -56,8 +69,19 @@ class Connection:
     trust besides the system's certificates.
     """
 
-    def __init__(self, host: str, *, docker_config: Path, ca_bundle: Path | None, scheme: str | None) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        docker_config: Path,
+        ca_bundle: Path | None,
+        scheme: str | None,
+        throttle: Throttle | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self.host = host
+        self._throttle = throttle or Throttle()
+        self._patience = patience or Patience()
         self.base = _base(_SERVED_AT.get(host, host), scheme)
         self._ca_bundle = ca_bundle
         self._clients: dict[tuple[bool, str], httpx.Client] = {}
@@ -95,6 +119,8 @@ class Connection:
     def refusal(self, call: Call, response: httpx.Response, body: bytes) -> RegistryTrouble:
         """The error that a status other than the expected one means."""
         answer = read_answer(response, body)
+        if response.status_code == 429:
+            self._throttle.too_many(call.api, answer.retry_after)
         answer = replace(answer, text=self._authenticator.hide(answer.text))
         error = refusal(answer, host=self.host, what=call.what, repository=call.repository)
         if response.status_code in (401, 403) and (trouble := self._authenticator.trouble):
@@ -159,13 +185,14 @@ class Connection:
 
     def _send(self, call: Call, authorization: str | None) -> httpx.Response:
         client = self._client(call.url)
+        self._throttle.wait(call.api)
         headers = dict(call.headers) | ({"Authorization": authorization} if authorization else {})
         request = client.build_request(
             call.method,
             call.url,
             headers=headers,
             content=call.content() if call.content else None,
-            timeout=_UPLOAD_TIMEOUT if call.content else _TIMEOUT,
+            timeout=self._patience.timeout(stores=call.api is Api.END_UPLOAD),
         )
         try:
             return client.send(request, stream=True)
@@ -203,7 +230,7 @@ class Connection:
                 # Go's clients, Docker's too, use no proxy for this machine, whatever NO_PROXY says.
                 trust_env=not loopback,
                 limits=_POOL,
-                timeout=_TIMEOUT,
+                timeout=self._patience.timeout(stores=False),
                 headers={"User-Agent": agent, "Accept-Encoding": "identity"},
             )
         except (ImportError, ValueError) as error:

@@ -45,7 +45,7 @@ def registry_at(settings: Settings, host: str, report: Reporter | None = None) -
 
     registry = HttpRegistry(host, docker_config=settings.docker_config, ca_bundle=settings.ca_bundle)
     # What does not answer on this machine is not there: a restart takes a moment, not a minute.
-    budget = Budget(attempts=4, total=5) if is_loopback(host.rsplit(":", 1)[0]) else Budget()
+    budget = Budget(absent=5) if is_loopback(host.rsplit(":", 1)[0]) else Budget()
     return RetryingRegistry(registry, budget=budget, on_retry=tell)
 
 

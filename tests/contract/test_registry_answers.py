@@ -25,7 +25,14 @@ from toolkit.adapters.layout import OciLayout
 from toolkit.adapters.registry import HttpRegistry
 from toolkit.adapters.retry import Budget, RetryingRegistry
 from toolkit.blobs import BlobCorrupt
-from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble, RegistryUnavailable, UsageError
+from toolkit.errors import (
+    Conflict,
+    DigestMismatch,
+    NeedNotMet,
+    RegistryTrouble,
+    RegistryUnavailable,
+    UsageError,
+)
 from toolkit.oci import Descriptor, Digest, Manifest, MediaType, make_manifest
 from toolkit.publish import publish_image
 
@@ -139,7 +146,7 @@ def test_plain_http_on_a_tls_port(connect: Open, certificate: tuple[Path, Path],
 def test_a_ca_bundle_that_is_none(connect: Open, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_text("no certificate")
-    with pytest.raises(RegistryTrouble, match="cannot be read as a bundle"):
+    with pytest.raises(NeedNotMet, match="cannot be read as a bundle"):
         connect("mirror.example", ca_bundle=bundle).lookup_descriptor("repo", "latest")
 
 

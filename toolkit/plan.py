@@ -28,10 +28,17 @@ class Observed:
 
     `descriptors` has an entry for every tag asked for, None where nothing is there; `inputs` are the
     inputs label of what stands under a unit's per-architecture tag, for units that are not there.
+    Unless it `was_asked` at all, nothing is there.
     """
 
     descriptors: Mapping[tuple[str, str], Descriptor | None]
     inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    was_asked: bool = True
+
+
+def unasked(every: Sequence[RenderedUnit]) -> Observed:
+    """As of a registry that has nothing; it was not asked."""
+    return Observed(descriptors=dict.fromkeys(wanted_tags(every)), was_asked=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,15 @@ class PlannedList:
     def required(self) -> tuple[Platform, ...]:
         return tuple(member.unit.platform for member in self.members)
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "repository": self.repository,
+            "tag": self.tag,
+            "complete": self.complete,
+            "platforms": [str(platform) for platform in self.required],
+            "digest": self.present.digest if self.present else None,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -88,34 +104,6 @@ class Plan:
     @property
     def to_build(self) -> tuple[PlannedUnit, ...]:
         return tuple(unit for unit in self.units if unit.action is Action.BUILD)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "schema_version": 1,
-            "units": [
-                {
-                    "identifier": unit.identifier,
-                    "action": unit.action.value,
-                    "why": unit.why,
-                    "build_id": unit.rendered.build_id,
-                    "repository": unit.rendered.unit.repository,
-                    "tag": unit.rendered.unit.arch_tag,
-                    "digest": unit.published.digest if unit.published else None,
-                    "remark": unit.rendered.unit.remark,
-                }
-                for unit in self.units
-            ],
-            "lists": [
-                {
-                    "repository": each.repository,
-                    "tag": each.tag,
-                    "complete": each.complete,
-                    "platforms": [str(platform) for platform in each.required],
-                    "digest": each.present.digest if each.present else None,
-                }
-                for each in self.lists
-            ],
-        }
 
 
 def lists_of(rendered: Sequence[RenderedUnit]) -> dict[tuple[str, str], tuple[RenderedUnit, ...]]:
@@ -168,7 +156,7 @@ def decide(selected: Sequence[RenderedUnit], every: Sequence[RenderedUnit], obse
             each,
             images.get(each.unit.identifier),
             complete[each.unit.list_key],
-            observed.inputs.get(each.unit.identifier),
+            observed,
         )
         for each in selected
     )
@@ -196,9 +184,10 @@ def _planned_unit(
     rendered: RenderedUnit,
     published: Descriptor | None,
     group: PlannedList,
-    before: Mapping[str, str] | None,
+    observed: Observed,
 ) -> PlannedUnit:
-    action, why = _reason(rendered, published, group, before)
+    before = observed.inputs.get(rendered.unit.identifier)
+    action, why = _reason(rendered, published, group, before, was_asked=observed.was_asked)
     return PlannedUnit(rendered=rendered, action=action, why=why, published=published)
 
 
@@ -207,14 +196,16 @@ def _reason(
     published: Descriptor | None,
     group: PlannedList,
     before: Mapping[str, str] | None,
+    *,
+    was_asked: bool,
 ) -> tuple[Action, str]:
     if published is None:
         if before is None:
-            return Action.BUILD, f"nothing is published as {rendered.unit.arch_tag}"
+            return Action.BUILD, "not published yet" if was_asked else "the registry was not asked"
         names = changed_inputs(rendered, before)
         return Action.BUILD, f"changed: {', '.join(names)}" if names else "its build tag is gone"
     if group.complete:
-        return Action.REUSE, f"published, and behind {group.tag}"
+        return Action.REUSE, "published"
     if group.present is None:
-        return Action.RETAG, f"published, but there is no list {group.tag} yet"
-    return Action.RETAG, f"published, but {group.tag} lists other images"
+        return Action.RETAG, "published, but there is no list yet"
+    return Action.RETAG, "published, but the list has other images"

@@ -23,6 +23,7 @@ from toolkit.plan import (
     PlannedUnit,
     decide,
     expected_index,
+    unasked,
     wanted_tags,
 )
 from toolkit.progress import Event, Kind, Reporter
@@ -94,9 +95,7 @@ def plan_release(
 
     Raises RegistryUnavailable, LockInvalid, UsageError.
     """
-    rendered = {unit.identifier: render(unit) for unit in with_siblings(selected, every)}
-    everything = tuple(rendered.values())
-    chosen = tuple(rendered[unit.identifier] for unit in selected)
+    chosen, everything = _rendered(selected, every, render)
     with ThreadPoolExecutor(_LOOKUPS) as pool:
         pairs = wanted_tags(everything)
         found = pool.map(lambda pair: to.registry.lookup_descriptor(to.repository(pair[0]), pair[1]), pairs)
@@ -107,6 +106,25 @@ def plan_release(
         before = pool.map(lambda each: lookup_inputs(to, each.unit), missing)
         inputs = {each.unit.identifier: was for each, was in zip(missing, before, strict=True) if was}
     return decide(chosen, everything, Observed(descriptors=descriptors, inputs=inputs))
+
+
+def plan_offline(
+    selected: Sequence[BuildUnit],
+    every: Sequence[BuildUnit],
+    *,
+    render: Callable[[BuildUnit], RenderedUnit],
+) -> Plan:
+    """The plan for a registry that has nothing. Raises LockInvalid, UsageError."""
+    chosen, everything = _rendered(selected, every, render)
+    return decide(chosen, everything, unasked(everything))
+
+
+def _rendered(
+    selected: Sequence[BuildUnit], every: Sequence[BuildUnit], render: Callable[[BuildUnit], RenderedUnit]
+) -> tuple[tuple[RenderedUnit, ...], tuple[RenderedUnit, ...]]:
+    """The selected units, and these with all that stand behind the same lists."""
+    rendered = {unit.identifier: render(unit) for unit in with_siblings(selected, every)}
+    return tuple(rendered[unit.identifier] for unit in selected), tuple(rendered.values())
 
 
 def lookup_inputs(to: Destination, unit: BuildUnit) -> Mapping[str, str] | None:

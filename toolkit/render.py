@@ -7,7 +7,7 @@ title travels as a label argument, requirements as a file of the context.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -243,6 +243,11 @@ def _short(content: bytes) -> str:
 
 
 _ON_BUILD_PLATFORM = re.compile(r"--platform=\$(?:BUILDPLATFORM\b|\{BUILDPLATFORM\})")
+
+
+def emulates(rendered: RenderedUnit, native: Collection[Architecture]) -> bool:
+    """Whether building it runs programs that a machine of the `native` architectures does not run."""
+    return rendered.unit.architecture not in native and runs_on_target(rendered.dockerfile)
 
 
 def runs_on_target(dockerfile: str) -> bool:

@@ -12,7 +12,7 @@ from toolkit.contracts import contract_of
 from toolkit.errors import NeedNotMet, ToolkitError, VerificationFailed
 from toolkit.oci import Architecture, Manifest
 from toolkit.progress import Event, Kind, Reporter
-from toolkit.render import RenderedUnit, runs_on_target
+from toolkit.render import RenderedUnit, emulates
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, Verification, verify_image
 
@@ -47,8 +47,7 @@ class Workshop:
 
     def emulates(self, rendered: RenderedUnit) -> bool:
         """Whether building it runs programs that this builder's machine does not run natively."""
-        native = self.tools().native
-        return rendered.unit.architecture not in native and runs_on_target(rendered.dockerfile)
+        return emulates(rendered, self.tools().native)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,7 @@ def test_an_image_without_a_legible_inputs_label_is_no_obstacle(house: House, in
     house.release(ARM64)
     house.change_sources()
     (planned,) = house.plan(ARM64).units
-    assert (planned.action, planned.why) == (Action.BUILD, f"nothing is published as {LIST}-arm64")
+    assert (planned.action, planned.why) == (Action.BUILD, "not published yet")
 
 
 # --- units that fail

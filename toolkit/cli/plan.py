@@ -1,6 +1,9 @@
 """`toolkit plan` and `toolkit render`."""
 
 import json
+import platform
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -10,7 +13,8 @@ from toolkit.cli.project import identities, read_project, renderer
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
-from toolkit.plan import Action, Plan
+from toolkit.errors import UsageError
+from toolkit.machine.readings import ARCHITECTURES
 from toolkit.selection import Selection, select
 
 
@@ -18,45 +22,61 @@ from toolkit.selection import Selection, select
 @selection_options
 @catalog_option
 @registry_option
+@click.option(
+    "--explain",
+    default="",
+    metavar="IDENTIFIER",
+    help="Show every input of this image's build id, where it comes from, and what changed.",
+)
+@click.option(
+    "--offline", is_flag=True, help="Ask nobody: show what a registry without any of the images would get."
+)
 @json_option
-def plan(selection: Selection, catalog: str, registry: str, as_json: bool) -> None:
+def plan(
+    selection: Selection, catalog: str, registry: str, explain: str, offline: bool, as_json: bool
+) -> None:
     """Show per unit build, reuse or retag, and why; change nothing.
 
+    Beside it stand the size and the time of the unit's last build, as the newest release record has them.
     A pattern matches identifiers and image ids. Without patterns and options the group `default` is taken.
     """
+    from toolkit.cli.plan_text import explain_lines, plan_lines
+    from toolkit.cli.records import lookup_last
     from toolkit.cli.world import destination, lookup_bases
-    from toolkit.release import plan_release
+    from toolkit.preview import preview
+    from toolkit.release import plan_offline, plan_release
 
-    project = read_project(from_environment(catalog))
-    selected = select(project.units, selection, project.catalog)
-    place = get_place(registry, lambda: project.catalog.registries)
-    with reporter(as_json=False) as report:
-        planned = plan_release(
-            selected,
-            project.units,
-            render=renderer(project, identities(project, lookup_bases(project))),
-            to=destination(project.settings, place, report),
+    if explain and (selection.patterns or selection.wanted):
+        raise UsageError(
+            "--explain names the image itself", remedy=f"Run: toolkit plan --explain '{explain}'"
         )
-    click.echo(json.dumps(planned.to_json(), indent=2) if as_json else table(planned))
-
-
-def table(planned: Plan) -> str:
-    """Action, identifier and reason, in columns; remarks and warnings below the unit they are about."""
-    width = max(len(unit.identifier) for unit in planned.units)
-    lines = []
-    for unit in planned.units:
-        lines.append(f"{unit.action.value:<6}  {unit.identifier:<{width}}  {unit.why}")
-        if unit.rendered.unit.remark:
-            lines.append(f"{'':<6}  {'':<{width}}  note: {unit.rendered.unit.remark}")
-        if unit.rendered.unlocked:
-            lines.append(f"{'':<6}  {'':<{width}}  unlocked: {unit.rendered.unlocked}")
-    counts = ", ".join(
-        f"{count} to {action.value}"
-        for action in Action
-        if (count := sum(unit.action is action for unit in planned.units))
-    )
-    incomplete = sum(not each.complete for each in planned.lists)
-    return "\n".join([*lines, f"{counts}; {incomplete} of {len(planned.lists)} lists to publish"])
+    project = read_project(from_environment(catalog))
+    wanted = Selection(patterns=(explain,)) if explain else selection
+    selected = select(project.units, wanted, project.catalog)
+    render_unit = renderer(project, identities(project, lookup_bases(project)))
+    with reporter(as_json=False) as report:
+        if offline:
+            to = None
+            planned = plan_offline(selected, project.units, render=render_unit)
+        else:
+            at = get_place(registry, lambda: project.catalog.registries)
+            to = destination(project.settings, at, report)
+            planned = plan_release(selected, project.units, render=render_unit, to=to)
+        shown = preview(
+            planned,
+            record=lookup_last(project.settings, to),
+            native=[ARCHITECTURES[machine]] if (machine := platform.machine()) in ARCHITECTURES else [],
+        )
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if as_json:
+        click.echo(json.dumps(shown.to_json(), indent=2))
+    elif explain:
+        for row in shown.rows:
+            unit = row.planned.rendered.unit
+            place = to.reference(unit.repository, unit.arch_tag) if to else ""
+            click.echo("\n".join(explain_lines(row, place, width)))
+    else:
+        click.echo("\n".join(plan_lines(shown, width)))
 
 
 @click.command()

@@ -1,0 +1,135 @@
+"""Plan and newest record → what one reads before acting: a row per unit, and what it will take. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.explain import InputRow, explain
+from toolkit.oci import Architecture
+from toolkit.plan import Action, Plan, PlannedUnit
+from toolkit.record import PublishedImage, ReleaseRecord
+from toolkit.render import emulates
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewRow:
+    """A planned unit, what the newest record says of its last build, and its inputs.
+
+    `emulated` says that building it here runs programs of a foreign architecture.
+    """
+
+    planned: PlannedUnit
+    last: PublishedImage | None
+    emulated: bool
+    inputs: tuple[InputRow, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """What building, verifying and publishing it took the last time; None when that is not known."""
+        return sum(self.last.durations.values()) if self.last and self.last.durations else None
+
+    def to_json(self) -> dict[str, Any]:
+        unit = self.planned.rendered.unit
+        return {
+            "identifier": unit.identifier,
+            "image_id": unit.image_id,
+            "architecture": unit.architecture.value,
+            "action": self.planned.action.value,
+            "why": self.planned.why,
+            "build_id": self.planned.rendered.build_id,
+            "repository": unit.repository,
+            "tag": unit.arch_tag,
+            "digest": self.planned.published.digest if self.planned.published else None,
+            "emulated": self.emulated,
+            "last": _last_json(self.last),
+            "remark": unit.remark,
+            "unlocked": self.planned.rendered.unlocked,
+            "inputs": [each.to_json() for each in self.inputs],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What building takes, by the last builds: seconds one after the other, compressed bytes.
+
+    `known` of the `units` that are to be built were built before; only these are counted.
+    """
+
+    units: int
+    known: int
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Rows in the order of the plan's units."""
+
+    plan: Plan
+    rows: tuple[PreviewRow, ...]
+
+    @property
+    def effort(self) -> Effort:
+        rows = [row for row in self.rows if row.planned.action is Action.BUILD]
+        known = [(row.seconds, row.last.size) for row in rows if row.last and row.seconds is not None]
+        return Effort(
+            units=len(rows),
+            known=len(known),
+            seconds=sum(seconds for seconds, _ in known),
+            size=sum(size for _, size in known),
+        )
+
+    @property
+    def counts(self) -> Mapping[Action, int]:
+        return {action: sum(row.planned.action is action for row in self.rows) for action in Action}
+
+    @property
+    def unpublished(self) -> int:
+        """How many lists are not what they should be."""
+        return sum(not each.complete for each in self.plan.lists)
+
+    def to_json(self) -> dict[str, Any]:
+        effort = self.effort
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "units": [row.to_json() for row in self.rows],
+            "lists": [each.to_json() for each in self.plan.lists],
+            "totals": {
+                **{action.value: count for action, count in self.counts.items()},
+                "lists": len(self.plan.lists),
+                "lists_to_publish": self.unpublished,
+                "built_before": effort.known,
+                "seconds": round(effort.seconds, 2),
+                "size": effort.size,
+            },
+        }
+
+
+def preview(plan: Plan, *, record: ReleaseRecord | None, native: Collection[Architecture]) -> Preview:
+    """`record` is the newest one there is, `native` what this machine runs without emulation."""
+    last = {image.identifier: image for image in record.images} if record else {}
+    rows = (
+        PreviewRow(
+            planned=unit,
+            last=last.get(unit.identifier),
+            emulated=emulates(unit.rendered, native),
+            inputs=explain(unit.rendered, plan.observed.inputs.get(unit.identifier)),
+        )
+        for unit in plan.units
+    )
+    return Preview(plan=plan, rows=tuple(rows))
+
+
+def _last_json(last: PublishedImage | None) -> dict[str, Any] | None:
+    if last is None:
+        return None
+    return {
+        "digest": last.digest,
+        "size": last.size,
+        "unpacked_size": last.unpacked_size,
+        "durations": dict(last.durations),
+        "emulated": last.emulated,
+        "created": last.created,
+    }

@@ -295,6 +295,25 @@ def test_a_registry_that_is_not_there_is_told_with_what_starts_one(
     assert "trying again in" in failure.words
 
 
+def test_a_plan_needs_no_registry_offline_and_says_so_where_none_answers(
+    project: Project, closed_port: int
+) -> None:
+    nowhere = f"localhost:{closed_port}"
+    failure = project.fail("plan", "--registry", nowhere)
+    failure.is_told(ExitCode.REGISTRY_TROUBLE, f"{nowhere} refuses connections", "toolkit plan --offline")
+    offline = project.run("plan", "--offline", "--registry", nowhere)
+    assert (offline.returncode, offline.stderr) == (0, "")
+    assert "4 to build; 2 of 2 lists to publish" in offline.stdout
+    explained = project.run("plan", "--offline", "--explain", ARM64)
+    assert (explained.returncode, explained.stderr) == (0, "")
+    assert "dockerfiles/inference.Dockerfile.j2 and images.toml:" in explained.stdout
+
+
+def test_who_asks_for_an_explanation_of_several_things_is_told_how(project: Project) -> None:
+    failure = project.fail("plan", "--explain", ARM64, "--framework", "pytorch")
+    failure.is_told(ExitCode.USAGE, "--explain names the image itself", f"toolkit plan --explain '{ARM64}'")
+
+
 def test_a_ca_bundle_that_is_not_there_is_named_with_its_variable(project: Project) -> None:
     failure = project.fail("plan", SSL_CERT_FILE="/nowhere/ca.pem")
     failure.is_told(ExitCode.USAGE, "SSL_CERT_FILE names /nowhere/ca.pem, which is not a file")

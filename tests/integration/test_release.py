@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -150,7 +151,9 @@ def test_an_old_list_stays_byte_for_byte_when_its_successor_fails(small: SmallPr
     assert after == before
 
 
-def test_plan_says_what_changed_and_does_nothing(small: SmallProject, tmp_path: Path) -> None:
+def test_plan_says_what_changed_and_does_nothing(
+    small: SmallProject, registry: str, tmp_path: Path
+) -> None:
     assert small.run("release").code == 0
     small.template("ENV CHANGED=1")
     small.catalog('title = "Two"', 'title = "Two, renamed"')
@@ -159,6 +162,11 @@ def test_plan_says_what_changed_and_does_nothing(small: SmallProject, tmp_path: 
     assert planned.code == 0, planned.err
     assert "changed: dockerfile\n" in planned.out
     assert "changed: dockerfile, labels\n" in planned.out
+    assert "4 to build; 2 of 2 lists to publish; " in planned.out
+    assert planned.out.endswith(", by their last builds\n")
+    explained = small.run("plan", "--explain", ONE[1])
+    assert re.search(r"^\* dockerfile +\w+ \(was \w+\) +dockerfiles/", explained.out, re.MULTILINE)
+    assert f"differ (*) from what is published as {registry}/one:{LISTS['one']}-arm64" in explained.out
     assert {line.split()[0] for line in requests(tmp_path)[seen:]} <= {"HEAD", "GET"}
 
 

@@ -13,7 +13,7 @@ from toolkit.cli.project import identities, read_project, renderer
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
-from toolkit.errors import UsageError
+from toolkit.errors import RegistryTrouble, UsageError
 from toolkit.machine.readings import ARCHITECTURES
 from toolkit.selection import Selection, select
 
@@ -61,7 +61,11 @@ def plan(
         else:
             at = get_place(registry, lambda: project.catalog.registries)
             to = destination(project.settings, at, report)
-            planned = plan_release(selected, project.units, render=render_unit, to=to)
+            try:
+                planned = plan_release(selected, project.units, render=render_unit, to=to)
+            except RegistryTrouble as error:
+                error.remedy = f"{error.remedy}\n  Without a registry: toolkit plan --offline".lstrip("\n ")
+                raise
         shown = preview(
             planned,
             record=lookup_last(project.settings, to),

@@ -151,9 +151,7 @@ def test_an_old_list_stays_byte_for_byte_when_its_successor_fails(small: SmallPr
     assert after == before
 
 
-def test_plan_says_what_changed_and_does_nothing(
-    small: SmallProject, registry: str, tmp_path: Path
-) -> None:
+def test_plan_says_what_changed_and_does_nothing(small: SmallProject, registry: str, tmp_path: Path) -> None:
     assert small.run("release").code == 0
     small.template("ENV CHANGED=1")
     small.catalog('title = "Two"', 'title = "Two, renamed"')

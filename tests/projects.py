@@ -8,11 +8,10 @@ from toolkit.catalog import parse_catalog
 from toolkit.catalog.model import Catalog
 from toolkit.lock import Lock, LockedBase, LockedUnit, base_inputs_digest, inputs_digest
 from toolkit.oci import Architecture, Digest
-from toolkit.render import BaseIdentity, Compression, RenderedUnit, Sources, base_name, render
+from toolkit.render import BaseIdentity, RenderedUnit, Sources, base_name, render
 from toolkit.units import BuildUnit, expand
 
 ROOT = Path(__file__).parents[1]
-GZIP = Compression()
 CREATED = "2026-11-21T08:15:00Z"
 REQUIREMENTS = (
     f"numpy==1.23.5 --hash=sha256:{'1' * 64}",
@@ -139,7 +138,6 @@ def rendered(
     sources: Sources = SOURCES,
     locked: LockedUnit | None = None,
     base: BaseIdentity | None = None,
-    compression: Compression = GZIP,
 ) -> RenderedUnit:
     """The unit with everything that is not said as it fits."""
     return render(
@@ -147,7 +145,6 @@ def rendered(
         lock=Lock(units={each.identifier: locked or locked_unit(each, sources=sources)}),
         sources=sources,
         base=base or identity(each),
-        compression=compression,
     )
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from toolkit.catalog.model import Consumer
 from toolkit.errors import LockInvalid, UsageError
+from toolkit.layers import members
 from toolkit.lock import Lock, LockedDownload, get_locked
 from toolkit.oci import Architecture, Reference
 from toolkit.templates import Templates, is_word
@@ -72,14 +73,6 @@ class Sources:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compression:
-    """How layers are compressed. Part of build_id: other bytes are another image."""
-
-    kind: str = "gzip"
-    level: int = 6
-
-
-@dataclass(frozen=True, kw_only=True)
 class RenderedUnit:
     """All that a build takes. `inputs` names every input with its digest; build_id is taken over them.
 
@@ -95,7 +88,6 @@ class RenderedUnit:
     inputs: Mapping[str, str]
     build_id: str
     base: BaseIdentity
-    compression: Compression
     created: str
     downloads: tuple[LockedDownload, ...] = ()
     unlocked: str = ""
@@ -107,7 +99,6 @@ def render(
     lock: Lock,
     sources: Sources,
     base: BaseIdentity,
-    compression: Compression = Compression(),
 ) -> RenderedUnit:
     """Raises LockInvalid when the lock does not fit, UsageError for a mistake in a template."""
     locked = get_locked(lock, unit, sources.serving_requirements)
@@ -117,7 +108,7 @@ def render(
     labels = _labels(unit, base, locked.created)
     inputs = {
         "base": base.digest or "unlocked",
-        "compression": f"{compression.kind}:{compression.level}",
+        "compression": members.FORMAT,
         "created": locked.created,
         "dockerfile": _short(dockerfile.encode()),
         "labels": _short(json.dumps(labels, sort_keys=True).encode()),
@@ -140,7 +131,6 @@ def render(
         inputs=inputs,
         build_id=build_id,
         base=base,
-        compression=compression,
         created=locked.created,
         downloads=locked.downloads,
         unlocked=locked.unlocked or base.unlocked,

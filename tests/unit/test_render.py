@@ -35,7 +35,6 @@ from toolkit.oci import Architecture, Reference
 from toolkit.render import (
     LABEL,
     BaseIdentity,
-    Compression,
     RenderedUnit,
     Sources,
     base_name,
@@ -256,8 +255,6 @@ def with_macro(name: str, old: str, new: str) -> Sources:
             ("file requirements.txt",),
         ),
         (lambda: rendered(unit(), base=replace(identity(unit()), digest=digest(9))), ("base", "labels")),
-        (lambda: rendered(unit(), compression=Compression(level=9)), ("compression",)),
-        (lambda: rendered(unit(), compression=Compression(kind="zstd")), ("compression",)),
         (
             lambda: rendered(unit(ARM64, CATALOG.replace("PyTorch inference", "Another title"))),
             ("labels",),
@@ -274,8 +271,8 @@ def with_macro(name: str, old: str, new: str) -> Sources:
         ),
         (lambda: rendered(unit(AMD64)), ("base", "dockerfile", "labels", "platform")),
     ],
-    ids=["template", "serving file", "new serving file", "requirement", "base", "compression level",
-         "compression kind", "title", "created", "consumer", "architecture"],
+    ids=["template", "serving file", "new serving file", "requirement", "base",
+         "title", "created", "consumer", "architecture"],
 )  # fmt: skip
 def test_whatever_goes_into_the_image_changes_build_id_and_is_named(
     change: Callable[[], RenderedUnit], names: tuple[str, ...]

@@ -14,9 +14,10 @@ from python_on_whales import DockerClient
 from python_on_whales.exceptions import DockerException
 
 from toolkit.adapters.context import write_context
+from toolkit.adapters.packing import pack
 from toolkit.build import Builder, BuildRequest, OnStage, explain_failure, stage_of
 from toolkit.errors import NeedNotMet
-from toolkit.render import Compression, media_family
+from toolkit.render import media_family
 
 _KEPT_LINES = 200
 _ENGINE_DOWN = ("Cannot connect to the Docker daemon", "error during connect")
@@ -37,14 +38,24 @@ class BuildxBuilder:
 
     def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
         """Raises BuildFailed with the step, its last words and the likely cause."""
-        rendered = request.rendered
-        shutil.rmtree(request.layout, ignore_errors=True)
+        exported = request.layout.with_name(f".{request.layout.name}.exported")
+        for directory in (request.layout, exported):
+            shutil.rmtree(directory, ignore_errors=True)
         request.layout.parent.mkdir(parents=True, exist_ok=True)
         request.log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._export(request, exported, on_stage)
+            on_stage("compressing layers")
+            pack(exported, request.layout, epoch=epoch(request.rendered.created))
+        finally:
+            shutil.rmtree(exported, ignore_errors=True)
+
+    def _export(self, request: BuildRequest, exported: Path, on_stage: OnStage) -> None:
+        rendered = request.rendered
         tail: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
         with _context(rendered.dockerfile, rendered.context) as context, request.log.open("w") as log:
             try:
-                for line in self._run(request, context):
+                for line in self._run(request, context, exported):
                     text = line.rstrip("\n")
                     log.write(f"{text}\n")
                     log.flush()
@@ -52,7 +63,6 @@ class BuildxBuilder:
                     if stage := stage_of(text):
                         on_stage(stage)
             except DockerException as error:
-                shutil.rmtree(request.layout, ignore_errors=True)
                 if any(sign in str(error) for sign in _ENGINE_DOWN):
                     raise NeedNotMet(
                         "the Docker engine does not answer: it is not running or died during the build",
@@ -60,7 +70,7 @@ class BuildxBuilder:
                     ) from None
                 raise explain_failure(rendered.unit.identifier, tuple(tail), request.log) from None
 
-    def _run(self, request: BuildRequest, context: Path) -> Iterator[str]:
+    def _run(self, request: BuildRequest, context: Path, exported: Path) -> Iterator[str]:
         rendered = request.rendered
         contexts: dict[str, str | Path] = {"uv": self.uv}
         if request.base_layout:
@@ -72,15 +82,13 @@ class BuildxBuilder:
             context / "files",
             file=context / "Dockerfile",
             build_contexts=contexts,
-            # BuildKit takes it as the time of the config, the history and every file in the layers.
+            # BuildKit takes it as the time of the config and the history; `pack` does the files.
             # https://github.com/moby/buildkit/blob/master/docs/build-repro.md
-            build_args={"SOURCE_DATE_EPOCH": epoch(rendered.created)},
+            build_args={"SOURCE_DATE_EPOCH": str(epoch(rendered.created))},
             builder=self.builder,
             cache=not request.cold,
             labels={**rendered.labels, **_provenance_labels(request)},
-            output=exporter(
-                request.layout, rendered.compression, docker=media_family(rendered.unit.consumer) == "docker"
-            ),
+            output=exporter(exported, docker=media_family(rendered.unit.consumer) == "docker"),
             platforms=[str(rendered.unit.platform)],
             progress="plain",
             # SageMaker refuses attestation indexes; elsewhere they come from the record.
@@ -97,24 +105,22 @@ class BuildxBuilder:
 _CONFORMS: type[Builder] = BuildxBuilder
 
 
-def exporter(layout: Path, compression: Compression, *, docker: bool) -> dict[str, str]:
-    """Options of the `oci` exporter. Compression is always forced: without it the bytes depend on
-    what an earlier export left in the cache. https://github.com/moby/buildkit#oci-tarball"""
+def exporter(directory: Path, *, docker: bool) -> dict[str, str]:
+    """Options of the `oci` exporter. Plain layers, and forced to be: without that the bytes depend on what
+    an earlier export left in the cache. https://github.com/moby/buildkit#oci-tarball"""
     return {
         "type": "oci",
-        "dest": str(layout),
+        "dest": str(directory),
         "tar": "false",
         "oci-mediatypes": "false" if docker else "true",
-        "rewrite-timestamp": "true",
-        "compression": compression.kind,
-        "compression-level": str(compression.level),
+        "compression": "uncompressed",
         "force-compression": "true",
     }
 
 
-def epoch(created: str) -> str:
+def epoch(created: str) -> int:
     """Seconds since 1970 of an RFC 3339 time."""
-    return str(int(datetime.fromisoformat(created).timestamp()))
+    return int(datetime.fromisoformat(created).timestamp())
 
 
 def _provenance_labels(request: BuildRequest) -> dict[str, str]:

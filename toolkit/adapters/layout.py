@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,6 +203,19 @@ class LayoutWriter:
         self._write(f"blobs/sha256/{descriptor.digest.hex}", content)
         return descriptor
 
+    def add_stream(self, pieces: Iterable[bytes | bytearray], media_type: str) -> Descriptor:
+        """A blob of any length; what it is called is known when its last piece is written."""
+        partial = self._root / "blobs" / "sha256" / ".partial"
+        digest = hashlib.sha256()
+        size = 0
+        with self._written(partial):
+            with partial.open("wb") as file:
+                for piece in pieces:
+                    digest.update(piece)
+                    size += file.write(piece)
+            partial.replace(partial.with_name(digest.hexdigest()))
+        return Descriptor(media_type=media_type, digest=Digest(f"sha256:{digest.hexdigest()}"), size=size)
+
     def add_manifest(self, manifest: Manifest | Index, *, platform: Platform | None = None) -> Descriptor:
         return self.add_blob(manifest.raw, manifest.media_type, platform=platform)
 
@@ -219,13 +232,19 @@ class LayoutWriter:
     def _write(self, path: str, content: bytes) -> None:
         target = self._root / path
         partial = target.with_name(f"{target.name}.partial")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+        with self._written(partial):
             partial.write_bytes(content)
             partial.replace(target)
+
+    @contextmanager
+    def _written(self, partial: Path) -> Iterator[None]:
+        """Nothing is left of what could not be written."""
+        try:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            yield
         except OSError as error:
             with suppress(OSError):
                 partial.unlink()
             raise NeedNotMet(
-                f"{target} cannot be written: {error.strerror}", remedy=f"See: df -h {self._root}"
+                f"{partial} cannot be written: {error.strerror}", remedy=f"See: df -h {self._root}"
             ) from error

@@ -15,6 +15,11 @@ class ByteStream:
         self._at = 0
         self.length = 0
 
+    @property
+    def position(self) -> int:
+        """How many bytes were taken or skipped."""
+        return self.length - len(self._chunk) + self._at
+
     def _refill(self) -> bool:
         self._chunk, self._at = self._read(_CHUNK), 0
         self._observe(self._chunk)

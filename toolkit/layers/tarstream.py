@@ -6,7 +6,7 @@ engines unpack layers with: https://github.com/golang/go/blob/master/src/archive
 (ustar, v7, PAX, GNU long names, star, sparse files of all four spellings).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,11 +61,18 @@ class Member:
     link: str
 
 
-class TarStream:
-    """Iterate for the members; `read_head` belongs to the member that came last."""
+OnHeader = Callable[[int, bytes, bytes], object]
 
-    def __init__(self, stream: ByteStream) -> None:
+
+class TarStream:
+    """Iterate for the members; `read_head` belongs to the member that came last.
+
+    `on_header` gets each header block: where it stands, the block, and what an extended header holds.
+    """
+
+    def __init__(self, stream: ByteStream, *, on_header: OnHeader | None = None) -> None:
         self._stream = stream
+        self._on_header = on_header
         self._stored = 0  # bytes of the present member that are still in the stream, padding apart
         self._padding = 0
         self._segments: _Segments | None = None
@@ -77,7 +84,10 @@ class TarStream:
             sparse_pairs: list[str] = []
             long_name = long_link = None
             while (flag := block[156:157]) in b"xgLK":
+                at = self._stream.position - BLOCK
                 content = self._special(block)
+                if self._on_header:
+                    self._on_header(at, block, content)
                 if flag == b"x":
                     records, sparse_pairs = _parse_pax(content)
                 elif flag == b"L":
@@ -89,6 +99,8 @@ class TarStream:
                 if following is None:
                     raise TarInvalid("the archive ends after an extended header")
                 block = following
+            if self._on_header:
+                self._on_header(self._stream.position - BLOCK, block, b"")
             yield self._member(block, records, sparse_pairs, long_name, long_link)
 
     def read_head(self, limit: int) -> bytes:
@@ -118,7 +130,7 @@ class TarStream:
         if len(block) < BLOCK:
             raise TarInvalid("the archive ends inside a header")
         unsigned = sum(block) - sum(block[148:156]) + 8 * 0x20
-        declared = _number(block[148:156])
+        declared = header_number(block[148:156])
         if declared != unsigned:
             # Some old writers summed signed bytes.
             summed = block[:148] + block[156:]
@@ -127,7 +139,7 @@ class TarStream:
         return block
 
     def _special(self, block: bytes) -> bytes:
-        size = _number(block[124:136])
+        size = header_number(block[124:136])
         if size > _SPECIAL_LIMIT:
             raise TarInvalid(f"an extended header has {size} bytes")
         self._begin_content(size)
@@ -160,7 +172,7 @@ class TarStream:
         if flag == b"\0" and name.endswith("/"):
             kind = Kind.DIRECTORY
         # Links, directories and devices have no content, whatever their size field says.
-        size = _decimal(records["size"]) if records.get("size") else _number(block[124:136])
+        size = _decimal(records["size"]) if records.get("size") else header_number(block[124:136])
         self._begin_content(size if kind is Kind.FILE else 0)
         if flag == b"S":
             size = self._begin_old_sparse(block)
@@ -170,7 +182,7 @@ class TarStream:
         return Member(
             name=name,
             kind=kind,
-            mode=_number(block[100:108]) & 0o7777,
+            mode=header_number(block[100:108]) & 0o7777,
             size=size if kind is Kind.FILE else 0,
             link=long_link or records.get("linkpath") or _text(block[157:257]),
         )
@@ -178,7 +190,7 @@ class TarStream:
     def _begin_old_sparse(self, block: bytes) -> int:
         """GNU's own sparse member: the map stands in this header and in blocks right behind it."""
         pairs = _sparse_pairs(block[386:482])
-        real_size = _number(block[483:495])
+        real_size = header_number(block[483:495])
         extended = block[482]
         while extended:
             more = self._stream.take(BLOCK)
@@ -233,7 +245,7 @@ def _sparse_pairs(field: bytes) -> list[tuple[int, int]]:
     for at in range(0, len(field), 24):
         if not field[at]:
             break
-        pairs.append((_number(field[at : at + 12]), _number(field[at + 12 : at + 24])))
+        pairs.append((header_number(field[at : at + 12]), header_number(field[at + 12 : at + 24])))
     return pairs
 
 
@@ -250,7 +262,7 @@ def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def _number(field: bytes) -> int:
+def header_number(field: bytes) -> int:
     """Octal text, or base 256 when the first bit is set. Raises TarInvalid."""
     if field[0] & 0x80:
         if field[0] & 0x40:

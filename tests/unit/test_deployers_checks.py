@@ -11,6 +11,10 @@ from toolkit.oci import Architecture
 PASSED, FAILED, NOT_CHECKED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_CHECKED
 
 
+def that(_image: DeployableImage, instance_type: str) -> str:
+    return f"Use that one on {instance_type}."
+
+
 def outcomes(architecture: str, accelerator: str, instance_type: str) -> list[Outcome]:
     image = DeployableImage(
         uri="host/name:1",
@@ -18,7 +22,7 @@ def outcomes(architecture: str, accelerator: str, instance_type: str) -> list[Ou
         architectures=(Architecture(architecture),) if architecture else (),
         accelerator=AcceleratorKind(accelerator) if accelerator else None,
     )
-    return [check.outcome for check in check_machine(image, get_instance_type(instance_type))]
+    return [check.outcome for check in check_machine(image, get_instance_type(instance_type), instead=that)]
 
 
 @pytest.mark.parametrize(
@@ -51,21 +55,22 @@ def test_every_failure_is_told_at_once_with_what_to_use_instead() -> None:
         architectures=(Architecture.AMD64,),
         accelerator=AcceleratorKind.GPU,
     )
-    checks = check_machine(image, get_instance_type("ml.c7g.large"))
+    checks = check_machine(image, get_instance_type("ml.c7g.large"), instead=that)
     with pytest.raises(DeploymentRefused) as refused:
-        ensure_passed(checks, remedies=("Use that one.", "Use that one."))
+        ensure_passed(checks)
     assert refused.value.exit_code is ExitCode.DEPLOYMENT_REFUSED
     assert str(refused.value).splitlines() == [
         "ml.c7g.large is arm64, but host/name:1 is amd64 by AWS's tables",
         "ml.c7g.large has no accelerator, but host/name:1 is for GPUs",
-        "  Use that one.",
+        "  Use that one on ml.c7g.large.",
     ]
 
 
 def test_what_was_not_checked_refuses_nothing() -> None:
-    ensure_passed((passed("a", ""), not_checked("b", "")), remedies=("never said",))
+    ensure_passed((passed("a", ""), not_checked("b", "")))
 
 
 def test_a_machine_that_only_its_name_tells_of_says_so() -> None:
     image = DeployableImage(uri="h/n:1", origin=Origin.AWS, architectures=(Architecture.ARM64,))
-    assert "by the rules of naming" in check_machine(image, get_instance_type("ml.z99g.large"))[0].detail
+    architecture, _ = check_machine(image, get_instance_type("ml.z99g.large"), instead=that)
+    assert "by the rules of naming" in architecture.detail

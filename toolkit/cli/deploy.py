@@ -1,6 +1,7 @@
 """`toolkit deploy`: the group, and what its commands have in common."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,13 +10,19 @@ import click
 from toolkit.cli.lazy import Commands, LazyGroup
 from toolkit.cli.records import get_record, lookup_named_record
 from toolkit.cli.settings import Settings, catalog_option
+from toolkit.deployers.checks import Check, Outcome
 from toolkit.deployers.image import DeployableImage, choose_image, describe_image
 from toolkit.errors import UsageError
 from toolkit.record import ReleaseRecord
 from toolkit.resolve import ImageConsumer, Request, Unresolvable
 
 # Command → module and one-line help, as in toolkit.cli.
-DEPLOYERS: Commands = {}
+DEPLOYERS: Commands = {
+    "sagemaker": (
+        "deploy_sagemaker",
+        "A real-time endpoint of SageMaker: made, updated, or its traffic moved.",
+    ),
+}
 
 
 @click.command(cls=LazyGroup, table=DEPLOYERS)
@@ -62,6 +69,15 @@ def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def apply_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--apply/--dry-run",
+        "is_applied",
+        default=False,
+        help="Send it. Default: --dry-run, which prints the requests and needs no credentials.",
+    )(command)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageChoice:
     """What the command line says of the image; `record` is the release that is looked at, if there is one."""
@@ -93,7 +109,7 @@ class ImageChoice:
         try:
             found = choose_image(asked._request(instance_type), self.record, is_aws_asked=self.is_aws_asked)
         except Unresolvable as error:
-            return f"{error.message}. {error.remedy}"
+            return f"{error.message.rstrip('.')}. {error.remedy}"
         return f"On {instance_type} use --image {found.uri}"
 
     def _request(self, instance_type: str) -> Request:
@@ -120,6 +136,7 @@ def image_choice(
     source: str | None,
     record: str,
     region: str,
+    accelerator_type: str = "",
 ) -> ImageChoice:
     """From the values of `image_options`. Raises UsageError when they contradict each other."""
     if bool(image) == bool(framework):
@@ -146,4 +163,15 @@ def image_choice(
         consumer=consumer,
         record=held,
         is_aws_asked=source != "release",
+        accelerator_type=accelerator_type,
+    )
+
+
+def show_plan(checks: Sequence[Check], plan: Mapping[str, Any]) -> None:
+    """What --apply would send, with the checks, as JSON on stdout."""
+    click.echo(json.dumps({**plan, "checks": [each.to_json() for each in checks]}, indent=2))
+    open_ones = sum(each.outcome is Outcome.NOT_CHECKED for each in checks)
+    passed = sum(each.outcome is Outcome.PASSED for each in checks)
+    click.echo(
+        f"nothing was sent: {passed} checks passed, {open_ones} not checked; --apply sends it", err=True
     )

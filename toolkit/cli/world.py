@@ -28,6 +28,7 @@ from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_refer
 from toolkit.workshop import Tools, Workshop
 
 if TYPE_CHECKING:
+    from toolkit.adapters.aws import Aws
     from toolkit.adapters.downloads import Downloads
     from toolkit.adapters.uv import UvResolver
 
@@ -293,3 +294,10 @@ def lookup_registry_base(
             remedy="Choose a base that is multi-platform, or leave the architecture out.",
         )
     return found.digest, {each: digests[each.platform] for each in architectures}
+
+
+def aws(settings: Settings, region: str, *, timeout: float = 60) -> "Aws":
+    """AWS's services with the credentials that boto3 finds; none are looked for before the first call."""
+    from toolkit.adapters.aws import Aws
+
+    return Aws(region, ca_bundle=settings.ca_bundle, timeout=timeout)

@@ -1,0 +1,35 @@
+"""Deployments for tests, with everything that is not said as it fits."""
+
+from dataclasses import replace
+
+from toolkit.deployers.image import DeployableImage, describe_image
+from toolkit.deployers.sagemaker import Deployment, Variant
+from toolkit.hardware import get_instance_type
+
+REGION = "us-west-2"
+AWS = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
+AMD64 = describe_image(f"{AWS}/pytorch-inference:1.12.1-cpu-py38-ubuntu20.04-sagemaker", None)
+ARM64 = describe_image(f"{AWS}/pytorch-inference-graviton:1.12.1-cpu-py38-ubuntu20.04-sagemaker", None)
+ROLE = "arn:aws:iam::123456789012:role/serving"
+MODEL = "s3://models/demo/model.tar.gz"
+
+
+def variant(
+    instance_type: str = "ml.c7g.xlarge", weight: float = 1.0, image: DeployableImage = ARM64
+) -> Variant:
+    return Variant(image=image, machine=get_instance_type(instance_type), weight=weight)
+
+
+def deployment(*variants: Variant, **changes: object) -> Deployment:
+    made = Deployment(
+        name="demo",
+        region=REGION,
+        role=ROLE,
+        model_data=MODEL,
+        variants=variants or (variant(),),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def instead(_image: DeployableImage, instance_type: str) -> str:
+    return f"Use another on {instance_type}."

@@ -1,0 +1,109 @@
+"""Clients of AWS's services with the credentials of this machine, and their errors as ours."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+
+from toolkit.errors import DeploymentFailed, NeedNotMet
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+# https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
+_RETRIES: Mapping[str, Any] = {"mode": "standard", "max_attempts": 5}
+
+
+class Aws:
+    """One region. Each client is made when it is first asked for; boto3 finds the credentials.
+
+    `timeout` is how many seconds an answer may take to begin.
+    """
+
+    def __init__(self, region: str, *, ca_bundle: Path | None, timeout: float = 60) -> None:
+        self.region = region
+        self._session = boto3.session.Session(region_name=region)
+        self._config = Config(retries=dict(_RETRIES), read_timeout=timeout)  # type: ignore[arg-type]
+        # None leaves it to boto3, which knows AWS_CA_BUNDLE.
+        self._verify = str(ca_bundle) if ca_bundle else None
+
+    @cached_property
+    def sagemaker(self) -> "SageMakerClient":
+        return self._session.client("sagemaker", config=self._config, verify=self._verify)
+
+    @cached_property
+    def runtime(self) -> "SageMakerRuntimeClient":
+        return self._session.client("sagemaker-runtime", config=self._config, verify=self._verify)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        return self._session.client("s3", config=self._config, verify=self._verify)
+
+    @cached_property
+    def logs(self) -> "CloudWatchLogsClient":
+        return self._session.client("logs", config=self._config, verify=self._verify)
+
+    @cached_property
+    def ecr(self) -> "ECRClient":
+        return self._session.client("ecr", config=self._config, verify=self._verify)
+
+
+def is_missing(error: ClientError) -> bool:
+    """SageMaker says ValidationException, `Could not find …`, for what is not there; others have codes."""
+    said = error.response["Error"]
+    return said.get("Code") in ("404", "NoSuchKey", "NotFound", "ResourceNotFound") or (
+        said.get("Code") == "ValidationException" and "Could not find" in said.get("Message", "")
+    )
+
+
+_REMEDIES = {
+    "AccessDenied": "Give the caller this permission on it, or use other credentials.",
+    "AccessDeniedException": "Give the caller this permission on it, or use other credentials.",
+    "ExpiredToken": "Log in again; the credentials have run out.",
+    "ExpiredTokenException": "Log in again; the credentials have run out.",
+    "UnrecognizedClientException": "AWS does not know these credentials: log in again.",
+    "InvalidClientTokenId": "AWS does not know these credentials: log in again.",
+    "ResourceLimitExceeded": "Ask for a higher quota in the console (Service Quotas), or use another type.",
+    "ThrottlingException": "AWS is asked too often: run this again in a minute.",
+}
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Errors of boto3 while doing `what` as NeedNotMet, without credentials, or DeploymentFailed."""
+    try:
+        yield
+    except (NoCredentialsError, PartialCredentialsError, TokenRetrievalError) as error:
+        raise NeedNotMet(
+            f"{what}: {error}",
+            remedy="Log in (aws configure, aws sso login), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY. Without --apply no credentials are needed.",
+        ) from error
+    except ClientError as error:
+        said = error.response["Error"]
+        code = said.get("Code", "")
+        raise DeploymentFailed(
+            f"{what}: {code}: {said.get('Message', '')}", remedy=_REMEDIES.get(code, "")
+        ) from error
+    except HTTPClientError as error:
+        raise DeploymentFailed(
+            f"{what}: {error}", remedy="Check the network, the proxy and the region's name."
+        ) from error
+    except BotoCoreError as error:
+        raise DeploymentFailed(f"{what}: {error}") from error

@@ -1,0 +1,225 @@
+"""`toolkit deploy sagemaker`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolkit.cli.deploy import ImageChoice, apply_option, image_choice, image_options, show_plan
+from toolkit.cli.settings import Settings, from_environment
+from toolkit.deployers.archives import ARCHIVE_SUFFIX, is_remote, members, parse_place
+from toolkit.deployers.calls import Call
+from toolkit.deployers.checks import ensure_passed
+from toolkit.deployers.rollout import roll_out
+from toolkit.deployers.sagemaker import CODE_DIR, Deployment, Script, Variant, document
+from toolkit.deployers.sagemaker_checks import ELASTIC_INFERENCE, fetches_code, local_checks, remote_checks
+from toolkit.errors import DeploymentRefused, UsageError
+from toolkit.hardware import get_instance_type
+from toolkit.resolve import ImageConsumer
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_UNPACKED = "s3://unpacked/model.tar.gz"
+
+
+@click.command(
+    epilog="Example: toolkit deploy sagemaker demo --framework pytorch --version 1.12.1 --region us-west-2 "
+    "--instance-type ml.c5.xlarge=90 --instance-type ml.c7g.xlarge=10 --model-data s3://models/demo.tar.gz "
+    "--role arn:aws:iam::123456789012:role/serving --apply"
+)
+@click.argument("name")
+@image_options
+@click.option(
+    "--instance-type",
+    "instance_types",
+    multiple=True,
+    required=True,
+    metavar="TYPE[=WEIGHT]",
+    help="Once for each variant, with its share of the traffic. Example: --instance-type ml.c7g.xlarge",
+)
+@click.option(
+    "--model-data",
+    required=True,
+    metavar="S3|PATH",
+    help="s3://BUCKET/KEY.tar.gz, or a local file or directory, which is packed and uploaded.",
+)
+@click.option("--role", required=True, metavar="ARN", help="The role that the endpoint runs as.")
+@click.option(
+    "--script",
+    default="",
+    metavar="S3|PATH",
+    help="Your code: s3://BUCKET/KEY.tar.gz or a local file or directory. Example: --script ./code",
+)
+@click.option("--program", default="inference.py", show_default=True, help="The file of the script to start.")
+@click.option(
+    "--upload-to", default="", metavar="S3", help="For local paths. Example: --upload-to s3://models/demo"
+)
+@click.option(
+    "--instance-count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of each variant. Default: 1 for a new endpoint, what is running for one that is there.",
+)
+@click.option("--accelerator-type", default="", metavar="TYPE", help="Of Elastic Inference: ml.eia2.medium")
+@click.option(
+    "--log-level",
+    type=click.Choice(list(_LEVELS)),
+    default="info",
+    show_default=True,
+    help="Of the container.",
+)
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Further variables of the container.")
+@click.option(
+    "--timeout", type=click.IntRange(min=1), default=3600, show_default=True, help="Seconds to follow it."
+)
+@apply_option
+@click.option("--allow-eol", is_flag=True, help="Apply although the service has ended (Elastic Inference).")
+def sagemaker(
+    name: str,
+    instance_types: tuple[str, ...],
+    model_data: str,
+    role: str,
+    script: str,
+    program: str,
+    upload_to: str,
+    instance_count: int | None,
+    accelerator_type: str,
+    log_level: str,
+    env: tuple[str, ...],
+    timeout: int,
+    is_applied: bool,
+    allow_eol: bool,
+    catalog: str,
+    **image: Any,
+) -> None:
+    """Make the real-time endpoint NAME of SageMaker, or update it.
+
+    An endpoint that is there gets a new configuration, blue/green; it is never deleted. With several
+    --instance-type the traffic is split by their weights; when only weights change, only traffic moves.
+    """
+    settings = from_environment(catalog)
+    choice = image_choice(settings, ImageConsumer.SAGEMAKER, accelerator_type=accelerator_type, **image)
+    material = Material(model=model_data, script=script, program=program, upload_to=upload_to)
+    variants = tuple(_variant(text, choice) for text in instance_types)
+    # Whatever can be refused is refused before anything is packed.
+    deployment = Deployment(
+        name=name,
+        region=choice.region,
+        role=role,
+        model_data=model_data if is_remote(model_data) else _UNPACKED,
+        variants=variants,
+        script=material.planned_script(variants),
+        count=instance_count,
+        accelerator_type=accelerator_type,
+        log_level=_LEVELS[log_level],
+        environment=dict(_assignment(text) for text in env),
+    )
+    checks = local_checks(deployment, instead=choice.instead_of)
+    ensure_passed(checks)
+    if accelerator_type and is_applied and not allow_eol:
+        raise DeploymentRefused(ELASTIC_INFERENCE, remedy="Send it all the same: --allow-eol")
+    deployment, uploads = material.packed(deployment, settings)
+    stored = tuple(uri for uri in (model_data, script) if is_remote(uri))
+    if is_applied:
+        _apply(settings, deployment, uploads, stored, timeout)
+        return
+    checks += remote_checks(deployment, None, stored=stored)
+    if accelerator_type:
+        click.echo(f"warning: {ELASTIC_INFERENCE}: --apply refuses without --allow-eol", err=True)
+    show_plan(checks, document(deployment, uploads))
+
+
+def _apply(
+    settings: Settings, deployment: Deployment, uploads: Sequence[Call], stored: Sequence[str], timeout: int
+) -> None:
+    from toolkit.adapters.sagemaker import AwsCloud, SageMaker
+    from toolkit.cli.display import reporter
+    from toolkit.cli.world import aws
+
+    services = aws(settings, deployment.region)
+    ensure_passed(remote_checks(deployment, AwsCloud(services), stored=stored))
+    with reporter(as_json=False) as report:
+        try:
+            endpoint = roll_out(deployment, uploads, SageMaker(services), report, patience=timeout)
+        except KeyboardInterrupt:
+            click.echo("SageMaker goes on by itself; run this again to follow it", err=True)
+            raise
+    click.echo(endpoint.arn)
+    click.echo(f"ask it: toolkit predict {deployment.name} --region {deployment.region} --data '…'", err=True)
+
+
+def _variant(text: str, choice: ImageChoice) -> Variant:
+    """`TYPE` or `TYPE=WEIGHT`."""
+    name, equals, weight = text.partition("=")
+    if equals and not re.fullmatch(r"\d+(\.\d+)?", weight):
+        raise UsageError(f"{weight!r} is not a weight", remedy=f"Write a number: {name}=10")
+    machine = get_instance_type(name)
+    return Variant(image=choice.for_type(name), machine=machine, weight=float(weight) if equals else 1.0)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-zA-Z_]\w*", name):
+        raise UsageError(f"{text!r} sets no variable", remedy="Write it like this: --env NAME=VALUE")
+    return name, value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """Model and script as the command line has them: each is in S3, or a local path that is packed."""
+
+    model: str
+    script: str
+    program: str
+    upload_to: str
+
+    def planned_script(self, variants: Sequence[Variant]) -> Script | None:
+        """Where the containers will find the script. Raises UsageError for paths that cannot be packed."""
+        local = [path for path in (self.model, self.script) if path and not is_remote(path)]
+        if local and not self.upload_to:
+            raise UsageError(
+                f"{local[0]} is on this machine, and SageMaker reads from S3",
+                remedy="Say where it may be put: --upload-to s3://BUCKET/PREFIX",
+            )
+        for path in local:
+            members(Path(path))
+        if not self.script:
+            return None
+        if is_remote(self.script):
+            return Script(program=self.program, directory=self.script)
+        if self.program not in members(Path(self.script)):
+            raise UsageError(f"{self.script} has no file {self.program}", remedy="Name it: --program FILE")
+        if not is_remote(self.model):
+            return Script(program=self.program, directory=CODE_DIR)
+        if not all(fetches_code(variant.image) for variant in variants):
+            raise UsageError(
+                "the images look for their code in the model archive, which is in S3 already",
+                remedy="Give --model-data as a local path too: both are packed into one archive.",
+            )
+        return Script(program=self.program, directory=_UNPACKED)
+
+    def packed(self, deployment: Deployment, settings: Settings) -> tuple[Deployment, tuple[Call, ...]]:
+        """The deployment with the URIs that the archives will have, and their uploads."""
+        from toolkit.adapters.archives import pack, read_archive
+
+        uploads: list[Call] = []
+        place = parse_place(self.upload_to) if self.upload_to else None
+
+        def put(name: str, files: dict[str, Path]) -> str:
+            assert place, "planned_script has asked for it"
+            (path, *more) = files.values()
+            is_packed = not more and path.name.endswith(ARCHIVE_SUFFIX)
+            archive = read_archive(path) if is_packed else pack(files, settings.cache / "archives")
+            uploads.append(place.upload(archive, name))
+            return place.uri(archive, name)
+
+        if not is_remote(self.model):
+            code = members(Path(self.script), "code/") if deployment.script else {}
+            inside = code if deployment.script and deployment.script.directory == CODE_DIR else {}
+            deployment = replace(deployment, model_data=put("model", {**members(Path(self.model)), **inside}))
+        if deployment.script and deployment.script.directory == _UNPACKED:
+            directory = put("sourcedir", dict(members(Path(self.script))))
+            deployment = replace(deployment, script=Script(program=self.program, directory=directory))
+        return deployment, tuple(uploads)

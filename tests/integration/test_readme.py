@@ -73,9 +73,14 @@ def test_the_table_of_commands_has_all_targets_and_commands(targets: frozenset[s
 
 
 def options_of(command: str) -> frozenset[str]:
+    """With those of its own commands, where it is a group."""
     found = cli.get_command(click.Context(cli), command)
     assert found, f"there is no command {command}"
-    return frozenset(option for each in found.params for option in each.opts) | {"--help"}
+    context = click.Context(found)
+    names = found.list_commands(context) if isinstance(found, click.Group) else []
+    own = [found.get_command(context, name) for name in names] if isinstance(found, click.Group) else []
+    params = [param for each in (found, *own) if each for param in each.params]
+    return frozenset(option for each in params for option in (*each.opts, *each.secondary_opts)) | {"--help"}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

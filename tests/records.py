@@ -38,7 +38,12 @@ def image(identifier: str = "pytorch-arm64", **changes: object) -> PublishedImag
         packages=(Package(name="torch", version="1.12.1", kind="python"),),
         entrypoint=("/usr/local/bin/serve",),
         ports=("8080/tcp",),
-        support={},
+        support={
+            "state": "legacy",
+            "date": "2025-10-31",
+            "source": "https://devguide.python.org/versions/",
+            "reasons": "Python 3.9: end of life 2025-10-31",
+        },
         verification={"label": "passed", "elf": "passed"},
         emulated=False,
         durations={"build": 18.5},

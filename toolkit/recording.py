@@ -1,10 +1,10 @@
 """Outcome of a release → release record. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from toolkit.catalog.model import Consumer
+from toolkit.catalog.model import Consumer, Support
 from toolkit.oci import Index, Reference
 from toolkit.record import (
     Package,
@@ -15,18 +15,20 @@ from toolkit.record import (
     release_id,
 )
 from toolkit.release import Destination, Finished, Outcome
+from toolkit.support import in_texts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
     """What a record says besides the outcome.
 
-    `before` is the newest record there is; `known` are the identifiers that the catalog still has.
+    `before` is the newest record there is; `known` are the units that the catalog still has, by
+    identifier, with their support at this time.
     """
 
     to: Destination
     before: ReleaseRecord | None
-    known: Collection[str]
+    known: Mapping[str, Support]
     now: datetime
     toolkit: str
     warnings: tuple[str, ...] = ()
@@ -44,7 +46,7 @@ def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
     )
     lists = _by_child(outcome, circumstances.to)
     images = carried_over(
-        replace(before, images=tuple(_relisted(each, lists) for each in before.images)) if before else None,
+        replace(before, images=_brought_up_to_date(before, lists, circumstances)) if before else None,
         registry=circumstances.to.place,
         published=rows,
         known=circumstances.known,
@@ -106,7 +108,7 @@ def _row(
         ),
         entrypoint=verification.entrypoint,
         ports=verification.ports,
-        support={},
+        support=in_texts(circumstances.known[unit.identifier]),
         verification={check.name: "passed" for check in verification.checks if check.ok},
         emulated=earlier.emulated if earlier and not finished.built else finished.emulated,
         durations=earlier.durations if earlier and not finished.built else finished.durations,
@@ -126,6 +128,18 @@ def _by_child(outcome: Outcome, to: Destination) -> Mapping[tuple[str, str], tup
         for (repository, tag), index in outcome.lists.items()
         for child in index.manifests
     }
+
+
+def _brought_up_to_date(
+    before: ReleaseRecord, lists: Mapping[tuple[str, str], tuple[str, Index]], circumstances: Circumstances
+) -> tuple[PublishedImage, ...]:
+    """The images of the record before that the catalog still has, as they are now."""
+    known = circumstances.known
+    return tuple(
+        replace(_relisted(each, lists), support=in_texts(known[each.identifier]))
+        for each in before.images
+        if each.identifier in known
+    )
 
 
 def _relisted(image: PublishedImage, lists: Mapping[tuple[str, str], tuple[str, Index]]) -> PublishedImage:

@@ -8,14 +8,16 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 
-from toolkit.catalog.model import Consumer
+from toolkit.catalog.model import Consumer, Support
 from toolkit.errors import LockInvalid, UsageError
 from toolkit.layers import members
 from toolkit.lock import Lock, LockedDownload, get_locked
 from toolkit.oci import Architecture, Reference
+from toolkit.support import Ends, in_texts, known_ends, support_of
 from toolkit.templates import Templates, is_word
 from toolkit.units import BuildUnit
 
@@ -45,10 +47,14 @@ class BaseIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The files a render reads, already read: templates by name, the serving runtime by path."""
+    """The files a render reads, already read: templates by name, the serving runtime by path.
+
+    `ends` say when what images are made of stops being looked after.
+    """
 
     templates: Mapping[str, str]
     serving: Mapping[str, bytes]
+    ends: Ends = field(default_factory=known_ends)
 
     @cached_property
     def compiled(self) -> Templates:
@@ -78,6 +84,7 @@ class RenderedUnit:
 
     `labels` has every label but the revision, which says where the sources came from and not what
     goes into the image: a commit that changes nothing here must not rebuild the world.
+    `support` is that of the day the unit was locked: no image changes because a day has passed.
     `downloads` lie in the named build context `downloads`, each under its path.
     """
 
@@ -89,6 +96,7 @@ class RenderedUnit:
     build_id: str
     base: BaseIdentity
     created: str
+    support: Support
     downloads: tuple[LockedDownload, ...] = ()
     unlocked: str = ""
 
@@ -105,7 +113,8 @@ def render(
     dockerfile = render_dockerfile(unit, sources.compiled, base.source)
     requirements = "".join(f"{line}\n" for line in locked.requirements).encode()
     context = {"requirements.txt": requirements, **sources.runtime}
-    labels = _labels(unit, base, locked.created)
+    support = support_of(unit, sources.ends, on=date.fromisoformat(locked.created[:10]))
+    labels = _labels(unit, base, locked.created, support)
     inputs = {
         "base": base.digest or "unlocked",
         "compression": members.FORMAT,
@@ -132,6 +141,7 @@ def render(
         build_id=build_id,
         base=base,
         created=locked.created,
+        support=support,
         downloads=locked.downloads,
         unlocked=locked.unlocked or base.unlocked,
     )
@@ -196,7 +206,7 @@ def wheel_platform(architecture: Architecture, glibc: str) -> str:
     return f"{architecture.uname}-manylinux_2_{fitting[-1]}"
 
 
-def _labels(unit: BuildUnit, base: BaseIdentity, created: str) -> dict[str, str]:
+def _labels(unit: BuildUnit, base: BaseIdentity, created: str, support: Support) -> dict[str, str]:
     """https://github.com/opencontainers/image-spec/blob/main/annotations.md"""
     labels = {
         "org.opencontainers.image.title": f"{unit.image.title} {unit.version}",
@@ -209,7 +219,9 @@ def _labels(unit: BuildUnit, base: BaseIdentity, created: str) -> dict[str, str]
         labels["org.opencontainers.image.base.digest"] = base.digest
     if unit.remark:
         labels[f"{LABEL}.remark"] = unit.remark
-    return labels
+    said = in_texts(support)
+    labels[f"{LABEL}.support"] = said.pop("state")
+    return labels | {f"{LABEL}.support-{key}": text for key, text in said.items() if text}
 
 
 def changed_inputs(rendered: RenderedUnit, before: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Outcome of a release → release record."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from toolkit.errors import BuildFailed
 from toolkit.record import PublishedImage, ReleaseRecord
 from toolkit.recording import Circumstances, record_of
 from toolkit.release import Outcome
+from toolkit.support import known_ends, supports_of
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EKS = "tensorflow-2.9.1-cpu-py39-debian11-eks"
@@ -32,7 +34,7 @@ def recorded(
         Circumstances(
             to=house.to,
             before=before,
-            known={each.identifier for each in units(house.catalog)},
+            known=supports_of(units(house.catalog), known_ends(), on=now.date()),
             now=now,
             toolkit="0.1.0",
             warnings=("drift",),
@@ -171,3 +173,19 @@ def test_a_row_whose_image_is_not_the_lists_child_is_left_as_it_was(house: House
     other = ReleaseRecord.loads(first.dumps().replace(stale.digest, digest(77)))
     second = recorded(house, house.release(ARM64), before=other)
     assert row(second, AMD64) == row(other, AMD64)
+
+
+def test_support_is_that_of_the_records_day_also_of_images_of_the_record_before(house: House) -> None:
+    outcome = house.release(*BOTH)
+    long_ago = recorded(house, outcome, now=NOON.replace(year=2024))
+    assert {each.support["state"] for each in long_ago.images} == {"current"}
+    amd64_only = replace(
+        outcome,
+        finished=tuple(each for each in outcome.finished if each.rendered.unit.identifier == AMD64),
+    )
+    later = recorded(house, amd64_only, before=long_ago)
+    assert {each.identifier: each.support["state"] for each in later.images} == {
+        AMD64: "legacy",
+        ARM64: "legacy",
+    }
+    assert row(later, ARM64).support["date"] == "2025-10-31"

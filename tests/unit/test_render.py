@@ -330,6 +330,17 @@ def test_labels_say_what_it_is_made_of_in_ocis_words() -> None:
     }.items() <= made.labels.items()
 
 
+def test_labels_say_whether_it_was_looked_after_on_the_day_it_was_locked() -> None:
+    labels = BENIGN.labels
+    assert labels[f"{LABEL}.support"] == BENIGN.support.state == "legacy"
+    assert labels[f"{LABEL}.support-date"] == "2025-10-31"
+    assert labels[f"{LABEL}.support-source"] == "https://devguide.python.org/versions/"
+    assert "Debian 11 LTS: end of life 2026-08-31" in labels[f"{LABEL}.support-reasons"]
+    earlier = rendered(unit(), locked=locked_unit(unit(), created="2025-01-01T00:00:00Z"))
+    assert earlier.labels[f"{LABEL}.support"] == "current"
+    assert f"{LABEL}.support-reasons" not in earlier.labels
+
+
 def test_a_remark_is_a_label_of_its_architecture_alone() -> None:
     assert rendered(unit(AMD64)).labels[f"{LABEL}.remark"] == "carries CUDA libraries"
     assert f"{LABEL}.remark" not in rendered(unit(ARM64)).labels

@@ -67,8 +67,8 @@ def test_markdown_is_a_table_with_one_line_per_unit() -> None:
 
 def test_markdown_tells_remarks_below_the_table() -> None:
     text = to_md(RECORD)
-    assert text.endswith('\n* `a-amd64`: larger, and "heavier" | than arm64\'s\n')
-    assert "* `" not in to_md(record(image()))
+    assert '\n* `a-amd64`: larger, and "heavier" | than arm64\'s\n' in text
+    assert "* `" not in to_md(record(image(support={})))
 
 
 def test_a_bar_in_a_value_does_not_break_the_markdown_table() -> None:
@@ -91,3 +91,21 @@ def test_a_bar_in_a_value_does_not_break_the_markdown_table() -> None:
 )
 def test_sizes_are_told_in_decimal_units(size: int, text: str) -> None:
     assert human_size(size) == text
+
+
+def test_a_row_says_whether_somebody_still_looks_after_the_image() -> None:
+    flat = row(image("a-arm64"))
+    assert (flat["support"], flat["support_date"]) == ("legacy", "2025-10-31")
+    assert flat["support_source"] == "https://devguide.python.org/versions/"
+    assert row(image("a-arm64", support={}))["support"] == ""
+
+
+def test_markdown_warns_once_per_reason_of_what_nobody_looks_after() -> None:
+    ended = {"state": "ended", "reasons": "Amazon Elastic Inference: ended 2024-04"}
+    other = (image("b-amd64", support=ended), image("c-amd64", support={}))
+    text = to_md(record(image("a-amd64"), image("a-arm64"), *other))
+    assert text.partition("## Warning: not looked after any more\n\n")[2].splitlines() == [
+        "* ended (Amazon Elastic Inference: ended 2024-04): `b-amd64`",
+        "* legacy (Python 3.9: end of life 2025-10-31): `a-amd64`, `a-arm64`",
+    ]
+    assert "Warning" not in to_md(record(image("a-amd64", support={"state": "current"})))

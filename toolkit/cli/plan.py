@@ -4,15 +4,18 @@ import json
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from toolkit.catalog.model import State
 from toolkit.cli.display import reporter
 from toolkit.cli.project import identities, read_project, renderer
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
+from toolkit.cli.supporting import refuse_unsupported, support_options
 from toolkit.errors import RegistryTrouble, UsageError
 from toolkit.machine.readings import ARCHITECTURES
 from toolkit.selection import Selection, select
@@ -31,9 +34,16 @@ from toolkit.selection import Selection, select
 @click.option(
     "--offline", is_flag=True, help="Ask nobody: show what a registry without any of the images would get."
 )
+@support_options
 @json_option
 def plan(
-    selection: Selection, catalog: str, registry: str, explain: str, offline: bool, as_json: bool
+    selection: Selection,
+    catalog: str,
+    registry: str,
+    explain: str,
+    offline: bool,
+    accepted: Sequence[State],
+    as_json: bool,
 ) -> None:
     """Show per unit build, reuse or retag, and why; change nothing.
 
@@ -53,6 +63,7 @@ def plan(
     project = read_project(from_environment(catalog))
     wanted = Selection(patterns=(explain,)) if explain else selection
     selected = select(project.units, wanted, project.catalog)
+    refuse_unsupported(project, selected, accepted)
     render_unit = renderer(project, identities(project, lookup_bases(project)))
     with reporter(as_json=False) as report:
         if offline:

@@ -8,12 +8,14 @@ import click
 
 import toolkit
 from toolkit.bases import BuiltBase
+from toolkit.catalog.model import State, Support
 from toolkit.cli.display import reporter
 from toolkit.cli.project import Project, identities, read_project, renderer
 from toolkit.cli.records import lookup_record, push_record, write_record
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
+from toolkit.cli.supporting import refuse_unsupported, support_options, today, warn_of_unsupported
 from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
 from toolkit.errors import worst
 from toolkit.lock import other_digests
@@ -25,6 +27,7 @@ from toolkit.recording import Circumstances, record_of
 from toolkit.release import Destination, Outcome, carry_out, plan_release
 from toolkit.render import require_locked
 from toolkit.selection import Selection, select
+from toolkit.support import in_texts, supports_of
 from toolkit.units import BuildUnit
 from toolkit.workshop import build_only
 
@@ -46,6 +49,7 @@ _locked = click.option("--locked", is_flag=True, help="Refuse a base that differ
 @_jobs
 @_cold
 @_locked
+@support_options
 @click.option(
     "--allow-drop-platform",
     "dropped",
@@ -61,6 +65,7 @@ def release(
     jobs: int,
     cold: bool,
     locked: bool,
+    accepted: Sequence[State],
     dropped: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -74,12 +79,15 @@ def release(
     selected = select(project.units, selection, project.catalog)
     may_drop = frozenset(Platform.parse(text) for text in dropped)
     place = get_place(registry, lambda: project.catalog.registries)
+    refuse_unsupported(project, selected, accepted)
     with reporter(as_json=as_json) as report:
+        warn_of_unsupported(project, selected, report)
+        known = supports_of(project.units, project.sources.ends, on=today())
         to = destination(project.settings, place, report)
         present = lookup_bases(project)
         plan = _plan(project, selected, present, to)
         before = lookup_record(project.settings, to)
-        if plan.is_done and _has_all(before, plan):
+        if plan.is_done and _has_all(before, plan) and _has_support(before, known):
             assert before is not None
             write_record(project.settings, before)
             report(Event(kind=Kind.NOTE, text=_nothing_to_do(plan)))
@@ -97,7 +105,7 @@ def release(
         circumstances = Circumstances(
             to=to,
             before=before,
-            known=frozenset(unit.identifier for unit in project.units),
+            known=known,
             now=datetime.now(UTC),
             toolkit=toolkit.__version__,
             warnings=warnings,
@@ -147,6 +155,14 @@ def _has_all(record: ReleaseRecord | None, plan: Plan) -> bool:
     return all((unit.identifier, unit.published and unit.published.digest) in known for unit in plan.units)
 
 
+def _has_support(record: ReleaseRecord | None, known: Mapping[str, Support]) -> bool:
+    """Whether what the record says of support is what can be said today."""
+    images = record.images if record else ()
+    return all(
+        image.support == in_texts(known[image.identifier]) for image in images if image.identifier in known
+    )
+
+
 def _nothing_to_do(plan: Plan) -> str:
     return (
         f"nothing changed: {len(plan.units)} units and {len(plan.lists)} lists are published as images.toml "
@@ -180,12 +196,23 @@ def _end(outcome: Outcome, total: int) -> None:
 @_jobs
 @_cold
 @_locked
+@support_options
 @json_option
-def build(selection: Selection, catalog: str, jobs: int, cold: bool, locked: bool, as_json: bool) -> None:
+def build(
+    selection: Selection,
+    catalog: str,
+    jobs: int,
+    cold: bool,
+    locked: bool,
+    accepted: Sequence[State],
+    as_json: bool,
+) -> None:
     """Build and verify into OCI layouts under .cache/layouts/IDENTIFIER; publish nothing."""
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
+    refuse_unsupported(project, selected, accepted)
     with reporter(as_json=as_json) as report:
+        warn_of_unsupported(project, selected, report)
         bases = Bases(project=project, locked_only=locked)
         made = {base.name: base for unit in selected if (base := bases.ensure(unit.base, report))}
         rendered = [renderer(project, identities(project, made))(unit) for unit in selected]

@@ -28,6 +28,10 @@ COLUMNS = (
     "account",
     "region",
     "verified",
+    "support",
+    "support_date",
+    "support_source",
+    "support_reasons",
     "created",
     "remark",
 )
@@ -39,6 +43,8 @@ def row(image: PublishedImage) -> dict[str, Any]:
         "entrypoint": " ".join(image.entrypoint),
         "ports": " ".join(image.ports),
         "verified": ", ".join(sorted(image.verification)),
+        "support": image.support.get("state", ""),
+        **{f"support_{key}": image.support.get(key, "") for key in ("date", "source", "reasons")},
     }
     return {name: computed.get(name, getattr(image, name, "")) for name in COLUMNS}
 

@@ -46,7 +46,22 @@ def to_md(record: ReleaseRecord) -> str:
     remarks = sorted({(image.identifier, image.remark) for image in record.images if image.remark})
     if remarks:
         lines += ["", *(f"* `{identifier}`: {' '.join(remark.split())}" for identifier, remark in remarks)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_unsupported(record)]) + "\n"
+
+
+def _unsupported(record: ReleaseRecord) -> list[str]:
+    """A line for each reason why nobody looks after images any more, with the images."""
+    by_reason: dict[str, list[str]] = {}
+    for image in record.images:
+        state = image.support.get("state", "current")
+        if state != "current":
+            why = " ".join(image.support.get("reasons", "").split())
+            by_reason.setdefault(f"{state} ({why})", []).append(image.identifier)
+    lines = [
+        f"* {reason}: {', '.join(f'`{name}`' for name in sorted(names))}"
+        for reason, names in sorted(by_reason.items())
+    ]
+    return ["", "## Warning: not looked after any more", "", *lines] if lines else []
 
 
 def _escaped(text: str) -> str:

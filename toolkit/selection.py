@@ -4,9 +4,10 @@ import difflib
 import fnmatch
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from toolkit.catalog.groups import LEAVE_OUT
 from toolkit.catalog.matrix import Cell, covers
 from toolkit.catalog.model import Catalog, Exclusion
 from toolkit.errors import NothingSelected
@@ -30,7 +31,8 @@ class Selection:
     """What was asked for: any of `patterns` and, on each axis of `wanted`, any of its globs.
 
     A pattern is an identifier, an image id (both platforms at once), a glob over these or the name of a
-    group. Without patterns the axes choose among all units, and without both the group `default` is meant.
+    group; after `!` it leaves out what it matches. Where no pattern takes any, the axes choose among all
+    units, and without these the group `default` is meant.
     """
 
     patterns: tuple[str, ...] = ()
@@ -80,21 +82,27 @@ def _fits(unit: BuildUnit, axis: str, globs: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(AXES[axis](unit), glob) for glob in globs)
 
 
+def _patterns(selection: Selection) -> tuple[str, ...]:
+    """The patterns, with what is meant where none of them takes anything."""
+    if any(not pattern.startswith(LEAVE_OUT) for pattern in selection.patterns):
+        return selection.patterns
+    return ("*" if any(selection.wanted.values()) else "default", *selection.patterns)
+
+
 def _globs(selection: Selection, catalog: Catalog) -> tuple[str, ...]:
-    """The patterns, groups opened."""
-    without = ("*",) if any(selection.wanted.values()) else ("default",)
-    patterns = selection.patterns or without
-    return tuple(glob for pattern in patterns for glob in catalog.groups.get(pattern, (pattern,)))
+    """The patterns that take units, groups opened."""
+    opened = (catalog.groups.get(pattern, (pattern,)) for pattern in _patterns(selection))
+    return tuple(glob for globs in opened for glob in globs if not glob.startswith(LEAVE_OUT))
 
 
 def _matching(units: Sequence[BuildUnit], selection: Selection, catalog: Catalog) -> set[str]:
-    """The identifiers that some pattern matches."""
+    """The identifiers that some pattern takes and none leaves out."""
     named: dict[str, list[str]] = {}
     for unit in units:
         named.setdefault(unit.identifier, []).append(unit.identifier)
         named.setdefault(unit.image_id, []).append(unit.identifier)
-    chosen: set[str] = set()
-    for glob in _globs(selection, catalog):
+
+    def fitting(glob: str) -> Collection[str]:
         # A plain name is looked up: a thousand of them must not be compared with each of 10,000 units.
         found = named.get(glob) or [unit.identifier for unit in units if matches(unit, glob)]
         if not found:
@@ -103,8 +111,21 @@ def _matching(units: Sequence[BuildUnit], selection: Selection, catalog: Catalog
                 f"no build unit matches {glob!r}",
                 remedy=excluded or _suggestion(glob, [*catalog.groups], named),
             )
-        chosen.update(found)
-    return chosen
+        return found
+
+    def in_group_or_fitting(name: str) -> Collection[str]:
+        globs = catalog.groups.get(name)
+        return fitting(name) if globs is None else _taken(globs, fitting)
+
+    return _taken(_patterns(selection), in_group_or_fitting)
+
+
+def _taken(patterns: Iterable[str], find: Callable[[str], Collection[str]]) -> set[str]:
+    taken: set[str] = set()
+    left_out: set[str] = set()
+    for pattern in patterns:
+        (left_out if pattern.startswith(LEAVE_OUT) else taken).update(find(pattern.removeprefix(LEAVE_OUT)))
+    return taken - left_out
 
 
 def _require_value(units: Sequence[BuildUnit], axis: str, glob: str) -> None:

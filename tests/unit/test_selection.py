@@ -59,11 +59,37 @@ def test_no_pattern_takes_the_default_group() -> None:
         (["*"], EVERY),
         ([f"{EKS_ID}-arm64", "pytorch-*-arm64"], [f"{PYTORCH_ID}-arm64", f"{EKS_ID}-arm64"]),
         ([PYTORCH_ID, "pytorch-*"], [f"{PYTORCH_ID}-amd64", f"{PYTORCH_ID}-arm64"]),
+        (["*", "!*-arm64", f"!{EKS_ID}"], [f"{PYTORCH_ID}-amd64", f"{SAGEMAKER_ID}-amd64"]),
+        (["!arm", "*"], [each for each in EVERY if each.endswith("-amd64")]),
+        (["!pytorch-*"], [f"{SAGEMAKER_ID}-amd64", f"{SAGEMAKER_ID}-arm64"]),
     ],
-    ids=["identifier", "image id", "glob", "glob of image ids", "group", "all", "several", "overlapping"],
-)
+    ids=["identifier", "image id", "glob", "glob of image ids", "group", "all", "several", "overlapping",
+         "all but two globs", "all but a group", "the default group but a glob"],
+)  # fmt: skip
 def test_patterns_choose_units_in_the_order_of_the_plan(patterns: list[str], expected: list[str]) -> None:
     assert chosen(*patterns) == expected
+
+
+def test_a_group_may_leave_out_too_and_be_left_out_as_it_is() -> None:
+    text = CATALOG.replace('arm = ["*-arm64"]', 'arm = ["*-arm64", "!*-eks-*"]')
+    assert chosen("arm", text=text) == [f"{PYTORCH_ID}-arm64", f"{SAGEMAKER_ID}-arm64"]
+    assert chosen("*", "!arm", text=text) == [
+        each for each in EVERY if each.endswith("-amd64") or "-eks-" in each
+    ]
+
+
+def test_what_leaves_out_narrows_what_options_choose() -> None:
+    assert chosen("!*-eks-*", framework="tensorflow", architecture="arm64") == [f"{SAGEMAKER_ID}-arm64"]
+
+
+def test_leaving_out_what_is_not_there_is_a_typo() -> None:
+    with pytest.raises(NothingSelected, match="'mxnet-\\*'"):
+        chosen("*", "!mxnet-*")
+
+
+def test_leaving_out_everything_leaves_nothing() -> None:
+    with pytest.raises(NothingSelected, match=r"'\*' '!\*'"):
+        chosen("*", "!*")
 
 
 def test_a_typo_names_the_nearest_identifier() -> None:

@@ -14,6 +14,9 @@ from toolkit.catalog.table import Table
 DEFAULT_GROUP = "default"
 """What a bare `make release` takes."""
 
+LEAVE_OUT = "!"
+"""Begins a pattern whose units are left out of those that the other patterns take."""
+
 
 def read_groups(groups: Table) -> dict[str, dict[str, Path]]:
     """Per group its patterns, with where each stands."""
@@ -33,7 +36,7 @@ def check_groups(
     *,
     unreadable: Collection[str],
 ) -> None:
-    """Note the patterns that match no unit.
+    """Note the patterns that match no unit, and groups of which no pattern takes any.
 
     `unreadable` are the frameworks ("" for unknown) of images whose faults hide their identifiers: a
     pattern that may be about one of those is let be until they are mended.
@@ -41,12 +44,16 @@ def check_groups(
     identifiers = dict.fromkeys(each.identifier for each in cells)
     image_ids = dict.fromkeys(each.image_id for each in cells)
     for name, patterns in groups.items():
-        for pattern, path in patterns.items():
+        if patterns and all(pattern.startswith(LEAVE_OUT) for pattern in patterns):
+            only = next(iter(patterns.values()))
+            top.fault(only, f'group {quote(name)} only leaves out: add a pattern that takes units, like "*"')
+        for written, path in patterns.items():
+            pattern = written.removeprefix(LEAVE_OUT)
             if _matches_any(pattern, identifiers) or _matches_any(pattern, image_ids):
                 continue
             if not any(_may_be_about(pattern, framework) for framework in unreadable):
                 mend = f". The nearest is {quote(_nearest(pattern, identifiers))}" if identifiers else ""
-                top.fault(path, f"group {quote(name)}: pattern {quote(pattern)} matches no build unit{mend}")
+                top.fault(path, f"group {quote(name)}: pattern {quote(written)} matches no build unit{mend}")
 
 
 def check_default(top: Table, groups: Collection[str], cells: Sequence[NamedCell]) -> None:

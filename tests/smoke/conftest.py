@@ -14,26 +14,18 @@ import httpx
 import pytest
 from testcontainers.core.container import DockerContainer
 
+from tests.released import released
 from tests.smoke.models import WRITERS, write_weights
-from toolkit.record import PublishedImage, ReleaseRecord
+from toolkit.record import PublishedImage
 from toolkit.render import PORT
 
-PROJECT = Path(__file__).parents[2]
 # TensorFlow under QEMU takes its time to be imported.
 READY_WITHIN = 420.0
 
 
-def released_images() -> tuple[PublishedImage, ...]:
-    """The rows of the newest release, made first by `make release` where there is none."""
-    record = PROJECT / "dist" / "release.json"
-    if not record.exists():
-        subprocess.run(["make", "release"], cwd=PROJECT, check=True)
-    return ReleaseRecord.loads(record.read_bytes()).images
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "image" in metafunc.fixturenames:
-        images = released_images()
+        images = released().images
         assert images, "the newest release has no image: nothing would be tested"
         metafunc.parametrize("image", images, ids=[image.identifier for image in images], scope="session")
 
@@ -51,7 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A directory with a model for each framework, written by that framework's own native image."""
     native = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
     made: dict[str, Path] = {}
-    for image in released_images():
+    for image in released().images:
         if image.framework in made or image.architecture != native:
             continue
         work = tmp_path_factory.mktemp(image.framework)

@@ -17,7 +17,7 @@ RECORD = record(image("a-amd64", remark='larger, and "heavier" | than arm64\'s')
 
 
 def test_every_format_is_named_as_its_file_ends() -> None:
-    assert RELEASED == ("json", "csv", "md")
+    assert RELEASED == ("md", "csv", "json", "html")
     assert set(RELEASED) <= FORMATS.keys()
 
 

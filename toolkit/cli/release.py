@@ -175,7 +175,7 @@ def _summary(record: ReleaseRecord, outcome: Outcome, project: Project) -> str:
     reused = len(outcome.finished) - built
     return (
         f"release {record.release}: units built: {built}, reused: {reused}; lists: {len(outcome.lists)}; "
-        f"tables in {project.settings.dist.name}/uris.md, .csv, .json"
+        f"tables in {project.settings.dist.name}/uris.md, .csv, .json, .html"
     )
 
 

@@ -15,6 +15,7 @@ def tables(catalog: str, kind: str, record: str) -> None:
 
     \b
     md, csv, json     for people and programs
+    html              a page that needs no network
     tfvars            images["IDENTIFIER"].uri for terraform apply -var-file
     ssm               inputs of aws ssm put-parameter, a JSON list
     kustomize         a Component with an images transformer

@@ -5,7 +5,8 @@ from pathlib import PurePosixPath
 STATE = PurePosixPath("/var/lib/multiarch-toolkit")
 LOGS = PurePosixPath("/var/log/multiarch-toolkit")
 RECORD = STATE / "setup.json"
-# One a line, from scripts/venv.sh, which runs before there is a Python to write the record with.
+# One a line, from scripts/venv.sh, which runs before there is a Python to write the record with, and from
+# scripts/browser.sh, which brings the tests their browser.
 PYTHON_PACKAGES = STATE / "python-packages"
 LOCK = PurePosixPath("/run/multiarch-toolkit.lock")
 

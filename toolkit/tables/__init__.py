@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from toolkit.record import ReleaseRecord
-from toolkit.tables import deployment, sagemaker, text
+from toolkit.tables import deployment, page, sagemaker, text
 from toolkit.tables.rows import COLUMNS, human_size, row
 
 __all__ = ["COLUMNS", "FORMATS", "RELEASED", "Format", "human_size", "row"]
@@ -29,11 +29,12 @@ FORMATS: Mapping[str, Format] = {
     "json": Format(write=text.to_json),
     "csv": Format(write=text.to_csv),
     "md": Format(write=text.to_md),
+    "html": Format(write=page.to_html),
     "tfvars": Format(write=deployment.to_tfvars),
     "ssm": Format(write=deployment.to_ssm, left_out=deployment.left_out_of_ssm),
     "kustomize": Format(write=deployment.to_kustomize),
     "sagemaker-config": Format(write=sagemaker.to_config, left_out=sagemaker.left_out),
 }
 
-RELEASED = ("json", "csv", "md")
+RELEASED = ("md", "csv", "json", "html")
 """The formats that a release writes to dist/uris.*, named as their files end."""

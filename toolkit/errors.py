@@ -138,6 +138,12 @@ class DeploymentFailed(ToolkitError):
     exit_code = ExitCode.DEPLOYMENT_REFUSED
 
 
+class PredictionFailed(ToolkitError):
+    """A model could not be asked, or answered with an error."""
+
+    exit_code = ExitCode.DEPLOYMENT_REFUSED
+
+
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """The exit code of a run in which all of `codes` occurred; DONE for none."""
     met = set(codes) - {ExitCode.DONE}

@@ -59,7 +59,8 @@ def free_port() -> int:
 def _configuration(
     data: Path, port: int, htpasswd: Path | None, tls: tuple[Path, Path] | None
 ) -> dict[str, object]:
-    http: dict[str, object] = {"addr": f"127.0.0.1:{port}"}
+    # Without its own name in them, addresses of uploads lead through whatever stands before it.
+    http: dict[str, object] = {"addr": f"127.0.0.1:{port}", "relativeurls": True}
     if tls:
         http["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}
     auth = {"auth": {"htpasswd": {"realm": "test", "path": str(htpasswd)}}} if htpasswd else {}

@@ -64,6 +64,41 @@ def ecr_host(account: str, region: str) -> str:
     return f"{account}.dkr.ecr.{region}.{get_partition(region).dns_suffix}"
 
 
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+_ECR_HOST = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<suffix>[a-z0-9.-]+)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EcrHost:
+    """A registry of Amazon ECR by its host."""
+
+    account: str
+    region: str
+    host: str
+
+    def __str__(self) -> str:
+        return self.host
+
+
+@lru_cache(maxsize=1024)
+def parse_ecr_host(host: str) -> EcrHost | None:
+    """None for any other registry: also for a host that only looks like one of a region's."""
+    found = _ECR_HOST.fullmatch(host)
+    if found is None:
+        return None
+    try:
+        suffix = get_partition(found["region"]).dns_suffix
+    except RegionUnknown:
+        return None
+    return (
+        EcrHost(account=found["account"], region=found["region"], host=host)
+        if found["suffix"] == suffix
+        else None
+    )
+
+
 @cache
 def image_families() -> Mapping[str, Mapping[str, str]]:
     """Name of a family of AWS images → region → account. A family is named after its first repository."""

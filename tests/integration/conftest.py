@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ecr.stand_in import StandIn, running
 from tests.registry_process import running_registry
 from toolkit.catalog import parse_catalog
 from toolkit.cli.project import read_project
@@ -158,6 +159,13 @@ def small(tmp_path: Path, registry: str) -> SmallProject:
     project.template("")
     project.lock()
     return project
+
+
+@pytest.fixture(scope="module")
+def ecr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """An account of Amazon ECR of this module's own; see tests/ecr."""
+    with running(tmp_path_factory.mktemp("ecr")) as stand_in:
+        yield stand_in
 
 
 def requests(tmp_path: Path) -> list[str]:

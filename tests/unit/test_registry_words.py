@@ -49,17 +49,17 @@ def told(status: int, *codes: str, text: str = "no", host: str = "registry.examp
 def test_who_may_not_is_told_how_to_log_in(host: str, line: str) -> None:
     assert login_line(host) == line
     for status in (401, 403):
-        assert told(status, host=host).remedy == f"Log in: {line}"
+        remedy = told(status, host=host).remedy
+        assert remedy.endswith(f"Log in: {line}")
+        assert ("`toolkit ecr policy`" in remedy) == (".dkr.ecr." in host)
 
 
 def test_a_missing_repository_in_ecr_is_told_with_the_line_that_makes_it() -> None:
     error = told(404, "NAME_UNKNOWN", host=ECR)
     assert "the repository repo does not exist" in error.message
-    assert (
-        error.remedy
-        == "Create it: aws ecr create-repository --region us-west-2 --repository-name repo"
-        == create_line(ECR, "repo")
-    )
+    assert error.remedy == create_line(ECR, "repo")
+    assert error.remedy.startswith("Create it: `toolkit ecr ensure`")
+    assert error.remedy.endswith("aws ecr create-repository --region us-west-2 --repository-name repo")
     assert not isinstance(error, RegistryUnavailable)
 
 

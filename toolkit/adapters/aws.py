@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+    from mypy_boto3_sts import STSClient
 
 # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
 _RETRIES: Mapping[str, Any] = {"mode": "standard", "max_attempts": 5}
@@ -62,6 +63,10 @@ class Aws:
     @cached_property
     def ecr(self) -> "ECRClient":
         return self._session.client("ecr", config=self._config, verify=self._verify)
+
+    @cached_property
+    def sts(self) -> "STSClient":
+        return self._session.client("sts", config=self._config, verify=self._verify)
 
 
 def is_missing(error: ClientError) -> bool:

@@ -3,7 +3,7 @@
 import collections
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,13 +28,15 @@ class BuildxBuilder:
     """Builds with the machine's engine, or with the Buildx builder named `builder`.
 
     `uv` is a directory with the build platform's uv in it; `ca_bundle` and `uv_config` reach the
-    build as secrets, so that they are in no layer.
+    build as secrets, so that they are in no layer. `docker_config` is asked before each client starts
+    for the directory that it takes in place of ~/.docker.
     """
 
     uv: Path
     ca_bundle: Path | None = None
     uv_config: Path | None = None
     builder: str | None = None
+    docker_config: Callable[[], Path] | None = None
 
     def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
         """Raises BuildFailed with the step, its last words and the likely cause."""
@@ -78,7 +80,7 @@ class BuildxBuilder:
         if request.downloads:
             contexts["downloads"] = request.downloads
         secrets = {"ca-bundle": self.ca_bundle, "uv-config": self.uv_config}
-        logs = DockerClient().buildx.build(
+        logs = DockerClient(config=self.docker_config() if self.docker_config else None).buildx.build(
             context / "files",
             file=context / "Dockerfile",
             build_contexts=contexts,

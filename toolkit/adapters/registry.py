@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 from urllib.parse import quote
 
+from toolkit.adapters.registry_credentials import Credentials
 from toolkit.adapters.registry_dialogue import Dialogue
 from toolkit.adapters.registry_errors import no_registry, read_answer
 from toolkit.adapters.registry_http import Connection, Patience
@@ -37,9 +38,9 @@ _CHUNK = 1 << 20
 class HttpRegistry:
     """`host` as references spell it. Plain HTTP for this machine itself, unless `scheme` says otherwise.
 
-    `docker_config` is the directory of Docker's config.json, where `docker login` keeps credentials;
-    `ca_bundle` a PEM file of what to trust besides the system's; blobs of more than `piece` bytes are
-    uploaded in pieces. Nothing is sent before the first call.
+    `docker_config` is the directory of Docker's config.json, where `docker login` keeps credentials, unless
+    `credentials` are asked instead; `ca_bundle` a PEM file of what to trust besides the system's; blobs of
+    more than `piece` bytes are uploaded in pieces. Nothing is sent before the first call.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class HttpRegistry:
         docker_config: Path,
         ca_bundle: Path | None = None,
         scheme: Literal["http", "https"] | None = None,
+        credentials: Credentials | None = None,
         patience: Patience | None = None,
         piece: int = PIECE,
     ) -> None:
@@ -58,6 +60,7 @@ class HttpRegistry:
             docker_config=docker_config,
             ca_bundle=ca_bundle,
             scheme=scheme,
+            credentials=credentials,
             throttle=Throttle(rates=ECR_RATES if is_ecr else {}),
             patience=patience,
         )
@@ -207,7 +210,8 @@ class HttpRegistry:
             raise Conflict(
                 f"{self._reference(repository, selector)} is an immutable tag of "
                 f"{found.digest if found else 'another image'}; it cannot be given to {manifest.digest}",
-                remedy="Use what is there, or release under another tag, like …-r2.",
+                remedy="Give the image a new revision in images.toml: `revision = 2` makes its tags end in "
+                "-r2. Or use what is there.",
             )
         raise self._dialogue.refusal(call, response, body)
 

@@ -59,14 +59,15 @@ class _Token:
 class Authenticator:
     """Knows, after the first challenge, what a registry wants; one per registry, safe for threads.
 
-    `lookup` gives the credential, `send` sends a request to the token server and returns its answer, read.
+    `lookup` gives the credential, after a refusal another than the one refused; `send` sends a request to
+    the token server and returns its answer, read.
     """
 
     def __init__(
         self,
         host: str,
         *,
-        lookup: Callable[[], Credential | None],
+        lookup: Callable[[str | None], Credential | None],
         send: Callable[[httpx.Request], httpx.Response],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -105,6 +106,13 @@ class Authenticator:
             return credential.basic if credential and credential.basic != refused else None
         return self._get_token(challenge, scopes, refused=refused)
 
+    def replaced(self, refused: str | None) -> str | None:
+        """Another header after a 403 to `refused`: that is how ECR answers to a token that has ended."""
+        if self._challenge is None or self._challenge.scheme != "basic" or refused is None:
+            return None
+        credential = self._get_credential(refused=refused)
+        return credential.basic if credential and credential.basic != refused else None
+
     def hide(self, text: str) -> str:
         """`text` without the secrets that were sent, should a server have quoted them."""
         for secret in sorted(self._secrets, key=len, reverse=True):
@@ -112,13 +120,14 @@ class Authenticator:
         return text
 
     def _get_credential(self, *, refused: str | None = None) -> Credential | None:
-        """Looked up once, and again when what was found is refused: ECR's ends after twelve hours."""
+        """Looked up once, and again before it ends or when it is refused."""
         with self._lock:
             known = self._credential
-            if not self._looked_up or (known and known.basic == refused):
+            is_spent = known and (known.basic == refused or self._clock() >= known.until)
+            if not self._looked_up or is_spent:
                 self._looked_up = True
                 try:
-                    self._credential, self.trouble = self._lookup(), None
+                    self._credential, self.trouble = self._lookup(refused), None
                 except CredentialTrouble as trouble:
                     # Not fatal: what is public can be read without. A refusal names it as the cause.
                     self._credential, self.trouble = None, trouble

@@ -6,11 +6,12 @@ https://github.com/docker/docker-credential-helpers
 
 import base64
 import json
+import math
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from toolkit.errors import RegistryTrouble
 
@@ -27,10 +28,14 @@ _HELPER_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """A user name and password, or an identity token for the token server."""
+    """A user name and password, or an identity token for the token server.
+
+    From `until` on, on the monotonic clock, it is better to look up another one.
+    """
 
     username: str
     secret: str = field(repr=False)
+    until: float = math.inf
 
     @property
     def is_identity_token(self) -> bool:
@@ -43,7 +48,17 @@ class Credential:
 
 
 class CredentialTrouble(RegistryTrouble):
-    """Docker's configuration names credentials that cannot be got at."""
+    """There are credentials that cannot be got at."""
+
+
+class Credentials(Protocol):
+    """Where credentials come from."""
+
+    def lookup_credential(self, host: str, *, refused: str | None = None) -> Credential | None:
+        """None when nobody logged in to `host`. `refused` is the Authorization that it did not take.
+
+        Raises CredentialTrouble, with no secret in its text.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +67,13 @@ class DockerCredentials:
 
     directory: Path
 
-    def lookup_credential(self, host: str) -> Credential | None:
-        """None when nobody logged in to `host`. Reads and asks anew each time: a login may have come.
-
-        Raises CredentialTrouble, with no secret in its text.
-        """
+    def lookup_credential(
+        self,
+        host: str,
+        *,
+        refused: str | None = None,  # noqa: ARG002  (of the Protocol: every look is a new one here)
+    ) -> Credential | None:
+        """Reads and asks anew each time, whatever was refused: a login may have come."""
         config = self._read()
         name = _STORED_AS.get(host, host)
         helper = _mapping(config, "credHelpers").get(host) or config.get("credsStore")
@@ -142,3 +159,7 @@ def _ask_helper(helper: str, name: str) -> Credential | None:
             f"{program} printed no credentials for {name}",
             remedy=f"See what it says: echo {name} | {program} get",
         ) from None
+
+
+def _conforms(docker: DockerCredentials) -> Credentials:
+    return docker

@@ -5,7 +5,6 @@ Nothing here quotes a header or the query of an address: both may carry credenti
 
 import ipaddress
 import json
-import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from toolkit.errors import RegistryAbsent, RegistryTrouble, RegistryUnavailable
-
-_ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+from toolkit.regions import parse_ecr_host
 
 # Busy, late or broken for now. https://www.rfc-editor.org/rfc/rfc9110#section-15
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -97,8 +95,9 @@ def refusal(answer: Answer, *, host: str, what: str, repository: str) -> Registr
             retry_after=answer.retry_after,
         )
     if answer.status in (401, 403) or "DENIED" in answer.codes:
+        rights = "What AWS must allow: `toolkit ecr policy`. " if parse_ecr_host(host) else ""
         return RegistryTrouble(
-            f"{host} does not let you {what}: {told}", remedy=f"Log in: {login_line(host)}"
+            f"{host} does not let you {what}: {told}", remedy=f"{rights}Log in: {login_line(host)}"
         )
     if answer.status == 404 and (not answer.codes or "NAME_UNKNOWN" in answer.codes):
         return RegistryTrouble(
@@ -156,17 +155,17 @@ def unreachable(error: httpx.HTTPError, *, host: str) -> RegistryTrouble:
 
 def login_line(host: str) -> str:
     """What to type to log in to `host`."""
-    if found := _ECR.fullmatch(host):
-        token = f"aws ecr get-login-password --region {found['region']}"
+    if found := parse_ecr_host(host):
+        token = f"aws ecr get-login-password --region {found.region}"
         return f"{token} | docker login --username AWS --password-stdin {host}"
     return "docker login" if host == "docker.io" else f"docker login {host}"
 
 
 def create_line(host: str, repository: str) -> str:
     """How the repository comes to be: most registries make it on the first push, ECR does not."""
-    if found := _ECR.fullmatch(host):
-        line = f"aws ecr create-repository --region {found['region']} --repository-name {repository}"
-        return f"Create it: {line}"
+    if found := parse_ecr_host(host):
+        line = f"aws ecr create-repository --region {found.region} --repository-name {repository}"
+        return f"Create it: `toolkit ecr ensure`, where images.toml names this registry; else {line}"
     return f"Create {repository} in {host} first, or check the spelling."
 
 

@@ -13,7 +13,7 @@ import httpx
 import toolkit
 from toolkit.adapters.certificates import trust
 from toolkit.adapters.registry_auth import Authenticator, Scopes, parse_challenges
-from toolkit.adapters.registry_credentials import DockerCredentials
+from toolkit.adapters.registry_credentials import Credentials, DockerCredentials
 from toolkit.adapters.registry_errors import is_loopback, read_answer, refusal, unreachable
 from toolkit.adapters.throttle import Api, Throttle
 from toolkit.errors import RegistryTrouble, UsageError
@@ -66,7 +66,8 @@ class Connection:
     """HTTP to `host`: plain for this machine itself, TLS elsewhere; safe for threads.
 
     `docker_config` is the directory of Docker's config.json, `ca_bundle` a PEM file of what to
-    trust besides the system's certificates.
+    trust besides the system's certificates. `credentials` are asked instead of Docker's
+    configuration.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Connection:
         docker_config: Path,
         ca_bundle: Path | None,
         scheme: str | None,
+        credentials: Credentials | None = None,
         throttle: Throttle | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -86,9 +88,11 @@ class Connection:
         self._ca_bundle = ca_bundle
         self._clients: dict[tuple[bool, str], httpx.Client] = {}
         self._lock = threading.Lock()
-        credentials = DockerCredentials(directory=docker_config)
+        asked = credentials or DockerCredentials(directory=docker_config)
         self._authenticator = Authenticator(
-            host, lookup=lambda: credentials.lookup_credential(host), send=self._ask_token_server
+            host,
+            lookup=lambda refused: asked.lookup_credential(host, refused=refused),
+            send=self._ask_token_server,
         )
 
     def close(self) -> None:
@@ -163,16 +167,19 @@ class Connection:
         return url
 
     def _authorized(self, call: Call) -> httpx.Response:
-        """Send; after a 401 once more with another authorization, if there is one."""
+        """Send; after a 401 or 403 once more with another authorization, if there is one."""
         if not self._is_own(call.url):
             return self._send(call, None)
         header = self._authenticator.header(call.scopes)
         response = self._send(call, header)
-        if response.status_code != 401:
+        if response.status_code not in (401, 403):
             return response
         challenges = parse_challenges(response.headers.get_list("www-authenticate"))
         try:
-            fresh = self._authenticator.renew(challenges, call.scopes, refused=header)
+            if response.status_code == 401:
+                fresh = self._authenticator.renew(challenges, call.scopes, refused=header)
+            else:
+                fresh = self._authenticator.replaced(header)
         except BaseException:
             response.close()
             raise

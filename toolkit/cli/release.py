@@ -9,6 +9,7 @@ import click
 import toolkit
 from toolkit.bases import BuiltBase
 from toolkit.catalog.model import State, Support
+from toolkit.cli.credentials import private_docker_config
 from toolkit.cli.display import reporter
 from toolkit.cli.project import Project, identities, read_project, renderer
 from toolkit.cli.records import lookup_record, push_record, write_record
@@ -19,7 +20,7 @@ from toolkit.cli.supporting import refuse_unsupported, support_options, today, w
 from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
 from toolkit.errors import worst
 from toolkit.lock import other_digests
-from toolkit.oci import Platform
+from toolkit.oci import Platform, Reference
 from toolkit.plan import Plan
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.record import ReleaseRecord
@@ -80,7 +81,11 @@ def release(
     may_drop = frozenset(Platform.parse(text) for text in dropped)
     place = get_place(registry, lambda: project.catalog.registries)
     refuse_unsupported(project, selected, accepted)
-    with reporter(as_json=as_json) as report:
+    registries = (place.host, *_base_registries(project))
+    with (
+        reporter(as_json=as_json) as report,
+        private_docker_config(project.settings, registries) as docker_config,
+    ):
         warn_of_unsupported(project, selected, report)
         known = supports_of(project.units, project.sources.ends, on=today())
         to = destination(project.settings, place, report)
@@ -93,7 +98,7 @@ def release(
             report(Event(kind=Kind.NOTE, text=_nothing_to_do(plan)))
             return
         bases = Bases(project=project, locked_only=locked)
-        shop = workshop(project.settings, bases=bases, cold=cold)
+        shop = workshop(project.settings, bases=bases, cold=cold, docker_config=docker_config)
         if plan.to_build:
             require_locked([unit.rendered for unit in plan.to_build])
             shop.tools()  # a machine that cannot build is told before a base is made
@@ -116,6 +121,11 @@ def release(
             push_record(record, to)
             report(Event(kind=Kind.NOTE, text=_summary(record, outcome, project)))
     _end(outcome, len(selected))
+
+
+def _base_registries(project: Project) -> tuple[str, ...]:
+    origins = (base.origin for base in project.catalog.bases.values())
+    return tuple(origin.registry for origin in origins if isinstance(origin, Reference))
 
 
 def _plan(
@@ -211,7 +221,10 @@ def build(
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
     refuse_unsupported(project, selected, accepted)
-    with reporter(as_json=as_json) as report:
+    with (
+        reporter(as_json=as_json) as report,
+        private_docker_config(project.settings, _base_registries(project)) as docker_config,
+    ):
         warn_of_unsupported(project, selected, report)
         bases = Bases(project=project, locked_only=locked)
         made = {base.name: base for unit in selected if (base := bases.ensure(unit.base, report))}
@@ -220,7 +233,7 @@ def build(
         with layouts(project.settings, report):
             failures = build_only(
                 rendered,
-                workshop=workshop(project.settings, bases=bases, cold=cold),
+                workshop=workshop(project.settings, bases=bases, cold=cold, docker_config=docker_config),
                 jobs=jobs,
                 report=report,
             )

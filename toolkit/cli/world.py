@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.bases import BaseMaker, BuiltBase, LockedOnly, LockedPackage
 from toolkit.catalog.model import Base, Recipe
+from toolkit.cli.credentials import credentials_of
 from toolkit.cli.project import Project, architectures_of
 from toolkit.cli.registries import Place
 from toolkit.cli.settings import DEFAULT_REGISTRY, Settings
@@ -44,7 +45,12 @@ def registry_at(settings: Settings, host: str, report: Reporter | None = None) -
             when = f"trying again in {retry.wait:.1f} s ({retry.attempt} of {retry.of})"
             report(Event(kind=Kind.WARNING, subject=host, text=f"{retry.error.message}; {when}"))
 
-    registry = HttpRegistry(host, docker_config=settings.docker_config, ca_bundle=settings.ca_bundle)
+    registry = HttpRegistry(
+        host,
+        docker_config=settings.docker_config,
+        ca_bundle=settings.ca_bundle,
+        credentials=credentials_of(settings, host),
+    )
     # What does not answer on this machine is not there: a restart takes a moment, not a minute.
     budget = Budget(absent=5) if is_loopback(host.rsplit(":", 1)[0]) else Budget()
     return RetryingRegistry(registry, budget=budget, on_retry=tell)
@@ -165,14 +171,19 @@ def look(settings: Settings, registry: str) -> Facts:
     return observe(settings.environment, registry=registry, project=settings.project)
 
 
-def workshop(settings: Settings, *, bases: Bases, cold: bool) -> Workshop:
-    """Buildx on this machine's engine, looked for when something is to be built."""
+def workshop(
+    settings: Settings, *, bases: Bases, cold: bool, docker_config: Callable[[], Path] | None = None
+) -> Workshop:
+    """Buildx on this machine's engine, looked for when something is to be built.
+
+    `docker_config` gives the directory that docker clients are to take in place of their own.
+    """
     from toolkit.adapters.git import Checkout
 
     sources = (settings.catalog, settings.lock, settings.dockerfiles)
     checkout = Checkout(directory=settings.project, sources=sources)
     return Workshop(
-        tools=functools.cache(functools.partial(building_tools, settings)),
+        tools=functools.cache(functools.partial(building_tools, settings, docker_config)),
         fetch=functools.partial(fetch_downloads, settings, functools.cache(lambda: downloads(settings))),
         base_layout=bases.layout_of,
         layout=_open_layout,
@@ -212,7 +223,7 @@ def layouts(settings: Settings, report: Reporter) -> AbstractContextManager[None
     return only_process(settings.cache / "layouts", on_wait=tell)
 
 
-def building_tools(settings: Settings) -> Tools:
+def building_tools(settings: Settings, docker_config: Callable[[], Path] | None = None) -> Tools:
     """Raises NeedNotMet, with every lack, where nothing can be built."""
     from toolkit.adapters.buildx import BuildxBuilder
     from toolkit.adapters.engine import ask_versions
@@ -224,6 +235,7 @@ def building_tools(settings: Settings) -> Tools:
         uv=ensure_uv(settings.cache / "tools", native, settings.uv_environment(package_index(settings))),
         ca_bundle=settings.ca_bundle,
         uv_config=write_uv_config(settings, package_index(settings)),
+        docker_config=docker_config,
     )
     return Tools(builder=builder, native=frozenset({native}))
 

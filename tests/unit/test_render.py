@@ -1,7 +1,6 @@
 """Build unit → Dockerfile, context, labels and build_id."""
 
 import re
-import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.dockerfile import shape
 from tests.golden import dockerfiles
 from tests.projects import (
     AMD64,
@@ -107,48 +107,6 @@ def test_a_missing_template_names_the_line_of_the_catalog_and_the_templates_ther
 
 
 # --- catalog strings stay words
-
-
-def instructions(dockerfile: str) -> list[tuple[str, list[str]]]:
-    """Each instruction with its shell words; parser directives count as instructions.
-
-    https://docs.docker.com/reference/dockerfile/#format
-    """
-    found: list[tuple[str, list[str]]] = []
-    lines = re.split(r"\r\n|\r|\n", dockerfile)
-    while lines and (directive := re.match(r"#\s*([a-zA-Z]+)\s*=(.*)", lines[0])):
-        found.append((f"# {directive[1]}", [directive[2]]))
-        del lines[0]
-    pending = ""
-    for line in lines:
-        if line.lstrip().startswith("#"):
-            continue
-        pending += line
-        if pending.rstrip().endswith("\\"):
-            pending = pending.rstrip()[:-1]
-        elif pending.strip():
-            name, _, rest = pending.strip().partition(" ")
-            lexer = shlex.shlex(rest, posix=True, punctuation_chars=True)
-            lexer.commenters = ""
-            lexer.whitespace_split = True
-            found.append((name.upper(), list(lexer)))
-            pending = ""
-    return found
-
-
-def shape(dockerfile: str) -> list[tuple[str, int]]:
-    """What a value must not be able to change: which instructions, and how many words each has."""
-    return [(name, len(words)) for name, words in instructions(dockerfile)]
-
-
-def test_the_parser_of_this_test_sees_instructions_directives_and_words() -> None:
-    text = "# syntax=evil\n# a comment\nFROM base AS x\nRUN a && \\\n# inside\n  b; c\n\nCMD run"
-    assert instructions(text) == [
-        ("# syntax", ["evil"]),
-        ("FROM", ["base", "AS", "x"]),
-        ("RUN", ["a", "&&", "b", ";", "c"]),
-        ("CMD", ["run"]),
-    ]
 
 
 NASTY = st.sampled_from(

@@ -81,8 +81,9 @@ PAGE_URL = Grammar(
     mends=(lambda text: f"https://{text}", str.strip),
 )
 
-# The names that S3 calls safe, and plus: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-_OBJECT = pattern(r"(?!(?:.*/)?\.{1,2}(?:/|$))[A-Za-z0-9._+=~-]+(?:/[A-Za-z0-9._+=~-]+)*")
+# The signs that S3 calls safe, and plus; the last part is the name of a file, and one word of a Dockerfile.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_OBJECT = pattern(r"(?:[A-Za-z0-9_][A-Za-z0-9._+=~-]*/)*[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
 _OBJECT_HINTS = (
     ("%", "write the object's own name: it is encoded when it is asked for"),
@@ -133,7 +134,7 @@ ARCHIVE = Grammar(
 PLACE = Grammar(
     what="an absolute path in the image",
     example="/opt/tools",
-    matches=pattern(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._+-]+)+"),
+    matches=pattern(r"/[A-Za-z0-9][A-Za-z0-9._+-]*(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._+-]+)*"),
     maximum=500,
     hints=(_NO_SPACES, ("/.", _NO_DOTS)),
     mends=(str.strip, lambda text: "/" + text.strip("/")),

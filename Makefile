@@ -79,7 +79,7 @@ check: devenv ## ruff, mypy --strict, import contract, hadolint on the rendered 
 
 bench: devenv ## Time the toolkit against what one would type instead.
 	@$(TOOLKIT) setup
-	@$(VENV)/bin/python scripts/bench.py $(ARGS)
+	@$(VENV)/bin/python -m scripts.bench $(ARGS)
 
 clean: ## Remove what can be made again: layouts, bases, logs, tables.
 	rm -rf .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

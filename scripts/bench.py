@@ -8,15 +8,13 @@ import argparse
 import json
 import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from scripts.bench_scale import LARGE, SMALL, Growth, against_bake, growth
+from scripts.measuring import PROJECT, TOOLKIT, Row, measured, output, row, run, timed
 from toolkit.adapters.layout import LayoutWriter
 from toolkit.cli.project import read_project
 from toolkit.cli.settings import Settings
@@ -24,51 +22,6 @@ from toolkit.cli.world import images_of, lookup_bases, registry_at
 from toolkit.lock import Lock, LockedUnit, format_lock, inputs_digest
 from toolkit.oci import Manifest
 from toolkit.record import ReleaseRecord
-
-PROJECT = Path(__file__).parents[1]
-TOOLKIT = (sys.executable, "-m", "toolkit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What each pair took, in `unit`; `ratio` is the peer's over ours, so more is better."""
-
-    name: str
-    ours: tuple[float, ...]
-    peer: tuple[float, ...]
-    our_command: str
-    peer_command: str
-    unit: str = "s"
-
-    @property
-    def ratios(self) -> list[float]:
-        return [peer / ours for ours, peer in zip(self.ours, self.peer, strict=True)]
-
-    def line(self) -> str:
-        low, high = min(self.ratios), max(self.ratios)
-        ours, peer = statistics.median(self.ours), statistics.median(self.peer)
-        ratio = statistics.median(self.ratios)
-        values = f"{ours:8.2f} {self.unit:<2} {peer:8.2f} {self.unit:<2}"
-        return f"{self.name:<44} {values} {ratio:7.1f} × ({low:.1f} to {high:.1f})"
-
-
-def timed(act: Callable[[], object]) -> float:
-    started = time.monotonic()
-    act()
-    return time.monotonic() - started
-
-
-def run(*command: str, cwd: Path = PROJECT) -> None:
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
 
 
 def many_images(directory: Path, count: int) -> Path:
@@ -197,41 +150,14 @@ def resolver(pairs: int) -> tuple[Row, ...]:
         )
         for _ in range(pairs)
     ]
-    seconds = [(ours_[0], peer_[0]) for ours_, peer_ in fresh]
-    memory = [(ours_[1], peer_[1]) for ours_, peer_ in fresh]
+    seconds = [(ours_.wall, peer_.wall) for ours_, peer_ in fresh]
+    memory = [(ours_.memory, peer_.memory) for ours_, peer_ in fresh]
     process = ("toolkit uri", "sagemaker.image_uris.retrieve in a fresh process")
     called = ("toolkit.resolve.retrieve", "sagemaker.image_uris.retrieve")
     return (
         row("a URI, fresh process", seconds, *process),
         replace(row("a URI, resident memory", memory, *process), unit="MB"),
         row("a URI, 10,000 calls in one process", many, *called),
-    )
-
-
-def measured(*command: str) -> tuple[float, float]:
-    """Seconds and the most resident memory in MB of a process and nothing else."""
-    started = time.monotonic()
-    child = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    took = time.monotonic() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{command[0]} ended with {child.returncode}")
-    return took, usage.ru_maxrss / 1024
-
-
-def output(*command: str) -> str:
-    done = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
-    return done.stdout.splitlines()[-1]
-
-
-def row(name: str, timings: Sequence[tuple[float, float]], ours: str, peer: str) -> Row:
-    return Row(
-        name=name,
-        ours=tuple(pair[0] for pair in timings),
-        peer=tuple(pair[1] for pair in timings),
-        our_command=ours,
-        peer_command=peer,
     )
 
 
@@ -246,13 +172,20 @@ def main() -> None:
         nothing_to_do(registry, arguments.pairs),
         verification(arguments.pairs),
         *resolver(arguments.pairs),
+        *against_bake(arguments.pairs),
     ]
+    scale = growth(arguments.pairs)
     print(f"{'':<44} {'toolkit':>10} {'peer':>10} {'ratio':>9}")
     for each in rows:
         print(each.line())
     for each in rows:
         print(f"  {each.name}: `{each.our_command}` against `{each.peer_command}`")
-    (PROJECT / "dist" / "bench.json").write_text(json.dumps([asdict(each) for each in rows], indent=2) + "\n")
+    print(f"\n{'':<44} {f'{SMALL:,} units':>12} {f'{LARGE:,} units':>12} {'ratio':>5}")
+    for growing in scale:
+        print(growing.line())
+    results: tuple[Row | Growth, ...] = (*rows, *scale)
+    document = json.dumps([asdict(each) for each in results], indent=2)
+    (PROJECT / "dist" / "bench.json").write_text(f"{document}\n")
 
 
 if __name__ == "__main__":

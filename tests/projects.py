@@ -96,7 +96,7 @@ def base_digest(architecture: Architecture) -> Digest:
 
 
 def identity(each: BuildUnit) -> BaseIdentity:
-    return BaseIdentity(reference=base_name(each), digest=base_digest(each.architecture))
+    return BaseIdentity(reference=base_name(each.base), digest=base_digest(each.architecture))
 
 
 def locked_unit(

@@ -15,15 +15,20 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewRow:
-    """A planned unit, what the newest record says of its last build, and its inputs.
+    """A planned unit and what the newest record says of its last build.
 
-    `emulated` says that building it here runs programs of a foreign architecture.
+    `emulated` says that building it here runs programs of a foreign architecture; `before` are the inputs
+    of the image that stands in the unit's place and differs, None when there is none.
     """
 
     planned: PlannedUnit
     last: PublishedImage | None
     emulated: bool
-    inputs: tuple[InputRow, ...]
+    before: Mapping[str, str] | None
+
+    @property
+    def inputs(self) -> tuple[InputRow, ...]:
+        return explain(self.planned.rendered, self.before)
 
     @property
     def seconds(self) -> float | None:
@@ -115,7 +120,7 @@ def preview(plan: Plan, *, record: ReleaseRecord | None, native: Collection[Arch
             planned=unit,
             last=last.get(unit.identifier),
             emulated=emulates(unit.rendered, native),
-            inputs=explain(unit.rendered, plan.observed.inputs.get(unit.identifier)),
+            before=plan.observed.inputs.get(unit.identifier),
         )
         for unit in plan.units
     )

@@ -10,9 +10,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from toolkit.catalog.model import Consumer, Support
+from toolkit.catalog.model import Base, Consumer, Support
 from toolkit.errors import LockInvalid, UsageError
 from toolkit.layers import members
 from toolkit.lock import Lock, LockedDownload, get_locked
@@ -111,8 +111,8 @@ def render(
     """Raises LockInvalid when the lock does not fit, UsageError for a mistake in a template."""
     locked = get_locked(lock, unit, sources.serving_requirements)
     dockerfile = render_dockerfile(unit, sources.compiled, base.source)
-    requirements = "".join(f"{line}\n" for line in locked.requirements).encode()
-    context = {"requirements.txt": requirements, **sources.runtime}
+    requirements = _requirements_file(locked.requirements)
+    context = {"requirements.txt": requirements.content, **sources.runtime}
     support = support_of(unit, sources.ends, on=date.fromisoformat(locked.created[:10]))
     labels = _labels(unit, base, locked.created, support)
     inputs = {
@@ -120,14 +120,14 @@ def render(
         "compression": members.FORMAT,
         "created": locked.created,
         "dockerfile": _short(dockerfile.encode()),
-        "labels": _short(json.dumps(labels, sort_keys=True).encode()),
+        "labels": _short(_SORTED.encode(labels).encode()),
         "media-types": media_family(unit.consumer),
         "platform": str(unit.platform),
-        "file requirements.txt": _short(requirements),
+        "file requirements.txt": requirements.digest,
         **sources.runtime_inputs,
         **{f"download {each.path}": each.sha256[:16] for each in locked.downloads},
     }
-    build_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    build_id = hashlib.sha256(_SORTED.encode(inputs).encode()).hexdigest()
     return RenderedUnit(
         unit=unit,
         dockerfile=dockerfile,
@@ -135,7 +135,7 @@ def render(
         labels={
             **labels,
             f"{LABEL}.build-id": build_id,
-            f"{LABEL}.inputs": json.dumps(inputs, sort_keys=True, separators=(",", ":")),
+            f"{LABEL}.inputs": _COMPACT.encode(inputs),
         },
         inputs=inputs,
         build_id=build_id,
@@ -145,6 +145,24 @@ def render(
         downloads=locked.downloads,
         unlocked=locked.unlocked or base.unlocked,
     )
+
+
+# json.dumps would make an encoder for each of ten thousand units.
+_SORTED = json.JSONEncoder(sort_keys=True)
+_COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    content: bytes
+    digest: str
+
+
+@lru_cache(maxsize=64)
+def _requirements_file(lines: tuple[str, ...]) -> _File:
+    """Units that follow each other often have one set: its file is made and hashed once."""
+    content = "".join(f"{line}\n" for line in lines).encode()
+    return _File(content=content, digest=_short(content))
 
 
 def media_family(consumer: Consumer) -> str:
@@ -184,9 +202,9 @@ def _values(unit: BuildUnit, base: str) -> dict[str, str | int]:
     return {**words, "port": PORT}
 
 
-def base_name(unit: BuildUnit) -> str:
+def base_name(base: Base) -> str:
     """What FROM says: a registry's reference, or the local name of a bootstrapped base."""
-    origin = unit.base.origin
+    origin = base.origin
     return str(origin) if isinstance(origin, Reference) else f"debian:{origin.suite}"
 
 

@@ -4,6 +4,7 @@ A value reaches the text only through `{{ }}`, and there only when it is one pla
 end its line nor become a shell word of its own.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -20,6 +21,7 @@ _MISTAKES = (
 )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=4096)
 def is_word(text: str) -> bool:
     """Whether `text` can stand in a Dockerfile without becoming more than it is."""
     return _WORD.fullmatch(text) is not None
@@ -30,6 +32,9 @@ class Templates:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
+        # Every word that may be the name of a value.
+        self._mentioned = frozenset(re.findall(r"\w+", " ".join(texts.values())))
+        self._text = functools.lru_cache(maxsize=1024)(self._render)
         self._environment = jinja2.Environment(
             # The name as file name: it is what a traceback says.
             loader=jinja2.FunctionLoader(lambda name: (texts[name], name, None) if name in texts else None),
@@ -47,7 +52,7 @@ class Templates:
         Raises UsageError that names the template and line of a mistake.
         """
         try:
-            return self._environment.get_template(name).render(values)
+            return self._text(name, tuple(each for each in values.items() if each[0] in self._mentioned))
         except jinja2.TemplateNotFound as error:
             user = asked_at if error.name == name else f"dockerfiles/{_place(error, name)}"
             raise UsageError(
@@ -65,13 +70,21 @@ class Templates:
                 remedy=f"The template was rendered for {subject}; nothing was built.",
             ) from error
 
+    def _render(self, name: str, values: tuple[tuple[str, str | int], ...]) -> str:
+        """What differs between units in none of these values is one text: it is rendered once."""
+        return self._environment.get_template(name).render(values)
+
 
 class UnsafeValue(ValueError):
     """A value would be more than one word of a Dockerfile."""
 
 
+# The text of a macro, whose values were judged when it ran; what StrictUndefined raises for.
+_TOLD_ELSEWHERE = (Markup, jinja2.Undefined)
+
+
 def _one_word(value: object) -> object:
-    if isinstance(value, Markup | jinja2.Undefined):
+    if isinstance(value, _TOLD_ELSEWHERE):
         return value
     if not is_word(str(value)):
         raise UnsafeValue(f"the value {str(value)!r} is not one plain word; it cannot stand in a Dockerfile")

@@ -21,7 +21,7 @@ def rendered() -> Mapping[str, str]:
     real = catalog((ROOT / "images.toml").read_text())
     templates = Templates(TEMPLATES)
     chosen = select(expand(real), Selection(), real)
-    return {unit.identifier: render_dockerfile(unit, templates, base_name(unit)) for unit in chosen}
+    return {unit.identifier: render_dockerfile(unit, templates, base_name(unit.base)) for unit in chosen}
 
 
 def kept() -> Mapping[str, str]:

@@ -126,7 +126,7 @@ def with_image(change: Callable[[Image], Image], base: Base | None = None) -> Bu
 
 def assert_shape_is_kept(hostile: BuildUnit) -> None:
     with suppress(UsageError):
-        assert shape(render_dockerfile(hostile, SOURCES.compiled, base_name(hostile))) == shape(
+        assert shape(render_dockerfile(hostile, SOURCES.compiled, base_name(hostile.base))) == shape(
             BENIGN.dockerfile
         )
 
@@ -225,7 +225,7 @@ def with_macro(name: str, old: str, new: str) -> Sources:
             lambda: rendered(
                 unit(ARM64.replace("sagemaker", "eks"), CATALOG.replace('["sagemaker"]', '["eks"]'))
             ),
-            ("dockerfile", "labels", "media-types"),
+            ("labels", "media-types"),
         ),
         (lambda: rendered(unit(AMD64)), ("base", "dockerfile", "labels", "platform")),
     ],

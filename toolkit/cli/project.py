@@ -1,5 +1,6 @@
 """Read a project from disk into values: catalog, lock, sources, bases."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,16 +88,18 @@ def _serving(directory: Path) -> dict[str, bytes]:
 def identities(project: Project, built: Mapping[str, BuiltBase]) -> Callable[[BuildUnit], BaseIdentity]:
     """What stands behind each unit's base: the base that is on this machine, else what the lock says."""
 
-    def identity(unit: BuildUnit) -> BaseIdentity:
-        base = built.get(unit.base.name)
-        if base and (platform := base.platforms.get(unit.architecture)):
-            return BaseIdentity(reference=base_name(unit), digest=platform.manifest)
-        row = get_base_row(project.lock, unit.base, unit.architecture)
+    @functools.cache
+    def identity(name: str, architecture: Architecture) -> BaseIdentity:
+        base = project.catalog.bases[name]
+        made = built.get(name)
+        if made and (platform := made.platforms.get(architecture)):
+            return BaseIdentity(reference=base_name(base), digest=platform.manifest)
+        row = get_base_row(project.lock, base, architecture)
         if isinstance(row, UnlockedBase):
-            return BaseIdentity(reference=base_name(unit), digest="", unlocked=row.reason)
-        return BaseIdentity(reference=base_name(unit), digest=row.digest, index=row.index or "")
+            return BaseIdentity(reference=base_name(base), digest="", unlocked=row.reason)
+        return BaseIdentity(reference=base_name(base), digest=row.digest, index=row.index or "")
 
-    return identity
+    return lambda unit: identity(unit.base.name, unit.architecture)
 
 
 def renderer(

@@ -1,5 +1,4 @@
 # Rendered by the toolkit from images.toml and dockerfiles/; change it there.
-# tensorflow-2.9.1-cpu-py39-debian11-sagemaker-amd64
 FROM --platform=$BUILDPLATFORM debian:bullseye AS packages
 RUN --mount=type=bind,from=uv,target=/opt/uv \
     --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \

@@ -71,7 +71,7 @@ def with_text(text: str, place: Place, new: str) -> str:
 
 
 def dockerfile(unit: BuildUnit) -> str:
-    return render_dockerfile(unit, SOURCES.compiled, base_name(unit))
+    return render_dockerfile(unit, SOURCES.compiled, base_name(unit.base))
 
 
 def shapes(catalog: Catalog) -> dict[str, set[tuple[tuple[str, int, int], ...]]]:

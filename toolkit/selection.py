@@ -65,9 +65,14 @@ def select(units: Sequence[BuildUnit], selection: Selection, catalog: Catalog) -
             fitting = [unit for unit in fitting if _fits(unit, axis, globs)]
     if not fitting:
         raise NothingSelected(
-            f"no build unit is all of {selection}", remedy=_why_not(catalog, selection) or _ALL_UNITS
+            f"no build unit is {_chosen_by(selection)}", remedy=_why_not(catalog, selection) or _ALL_UNITS
         )
     return tuple(fitting)
+
+
+def _chosen_by(selection: Selection) -> str:
+    leaves_out = any(pattern.startswith(LEAVE_OUT) for pattern in selection.patterns)
+    return f"left by {selection}" if leaves_out else f"all of {selection}"
 
 
 _ALL_UNITS = "`toolkit plan '*'` lists all units."

@@ -165,11 +165,10 @@ def require_supported(
     refused = [(unit, support) for unit, support in judged.values() if support.state not in accepted]
     if refused:
         refused.sort(key=lambda row: row[0].image.line)
+        lines = [f"images.toml:{unit.image.line}: {warning(unit, support)}" for unit, support in refused]
+        some = "1 image is" if len(refused) == 1 else f"{len(refused)} images are"
         raise UsageError(
-            "\n".join(
-                f"images.toml:{unit.image.line}: {warning(unit, support)}" for unit, support in refused
-            ),
-            remedy=_remedy(units, refused),
+            "\n".join([f"{some} not looked after any more:", *lines]), remedy=_remedy(units, refused)
         )
 
 

@@ -9,12 +9,21 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.test_catalog_vendors import NEURON
 from toolkit.catalog import Catalog, parse_catalog, parse_catalog_bytes
 from toolkit.errors import CatalogInvalid
 
 REAL = (Path(__file__).parents[2] / "images.toml").read_text()
+TEXTS = (REAL, NEURON)
+"""The project's catalog, and one with every key there is."""
 TEMPLATES = ("inference.Dockerfile.j2",)
 LINES = REAL.splitlines(keepends=True)
+KEYS = [
+    (lines, number)
+    for lines in (text.splitlines(keepends=True) for text in TEXTS)
+    for number, line in enumerate(lines)
+    if re.match(r"[\w.]+ = .*[^\[]$", line)
+]
 EXAMPLES = settings(max_examples=150, deadline=None, database=None)
 
 # Words that reach deeper into the parser than random text does.
@@ -138,30 +147,50 @@ def test_any_shuffle_of_the_real_lines_gives_a_catalog_or_its_faults(edits: list
 
 
 @EXAMPLES
-@given(st.integers(0, len(REAL)), st.integers(0, 12), ANY_TEXT)
-def test_any_edit_of_the_real_text_gives_a_catalog_or_its_faults(start: int, length: int, text: str) -> None:
-    check(REAL[:start] + text + REAL[start + length :])
+@given(st.sampled_from(TEXTS), st.integers(0, len(REAL)), st.integers(0, 12), ANY_TEXT)
+def test_any_edit_of_a_text_gives_a_catalog_or_its_faults(
+    whole: str, start: int, length: int, text: str
+) -> None:
+    check(whole[:start] + text + whole[start + length :])
 
 
 @EXAMPLES
-@given(
-    st.sampled_from([number for number, line in enumerate(LINES) if re.match(r"[\w.]+ = .*[^\[]$", line)]),
-    VALUES,
-)
-def test_any_other_value_of_a_key_gives_a_catalog_or_its_faults(number: int, value: object) -> None:
-    key = LINES[number].partition("=")[0]
-    check("".join([*LINES[:number], f"{key}= {as_toml(value)}\n", *LINES[number + 1 :]]))
+@given(st.sampled_from(KEYS), VALUES)
+def test_any_other_value_of_a_key_gives_a_catalog_or_its_faults(
+    where: tuple[list[str], int], value: object
+) -> None:
+    lines, number = where
+    key = lines[number].partition("=")[0]
+    check("".join([*lines[:number], f"{key}= {as_toml(value)}\n", *lines[number + 1 :]]))
 
 
 @EXAMPLES
 @given(
     st.dictionaries(
-        st.sampled_from(["groups", "bases", "images", "other"]),
+        st.sampled_from(["groups", "sources", "bases", "images", "other"]),
         st.dictionaries(
             WORDS,
             st.dictionaries(
                 st.sampled_from(
-                    ["framework", "versions", "packages", "exclude", "foreign_elf", "remarks", "tag", "base"]
+                    [
+                        "framework",
+                        "versions",
+                        "packages",
+                        "exclude",
+                        "foreign_elf",
+                        "remarks",
+                        "tag",
+                        "base",
+                        "index",
+                        "apt",
+                        "downloads",
+                        "sdk",
+                        "support",
+                        "kind",
+                        "url",
+                        "end_of_life",
+                        "install",
+                    ]
                 )
                 | WORDS,
                 VALUES,

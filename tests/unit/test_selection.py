@@ -88,7 +88,7 @@ def test_leaving_out_what_is_not_there_is_a_typo() -> None:
 
 
 def test_leaving_out_everything_leaves_nothing() -> None:
-    with pytest.raises(NothingSelected, match=r"'\*' '!\*'"):
+    with pytest.raises(NothingSelected, match=r"left by '\*' '!\*'"):
         chosen("*", "!*")
 
 

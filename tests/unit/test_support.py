@@ -214,15 +214,20 @@ def test_every_image_that_is_not_accepted_is_named_with_its_line_at_once() -> No
     error = refusal((State.CURRENT,), units())
     said = f"is legacy: {PAST_ITS_PYTHON}; {PAST_ITS_BASE} (https://python.example)"
     assert error.message.splitlines() == [
-        f'images.toml:{line_of(CATALOG, f"[images.{name}]")}: image "{name}" {said}'
-        for name in ("pytorch-inference", "tensorflow-inference")
+        "2 images are not looked after any more:",
+        *(
+            f'images.toml:{line_of(CATALOG, f"[images.{name}]")}: image "{name}" {said}'
+            for name in ("pytorch-inference", "tensorflow-inference")
+        ),
     ]
     assert "--refuse-legacy" in error.remedy
 
 
 def test_an_ended_image_is_refused_with_the_pattern_that_leaves_it_out() -> None:
     error = refusal((State.CURRENT, State.LEGACY), units(CATALOG + EIA))
-    assert error.message.startswith(f"images.toml:{line_of(CATALOG + EIA, '[images.mxnet-inference]')}: ")
+    first, row = error.message.splitlines()
+    assert first == "1 image is not looked after any more:"
+    assert row.startswith(f"images.toml:{line_of(CATALOG + EIA, '[images.mxnet-inference]')}: image")
     assert 'image "mxnet-inference" is ended: Elastic Inference: ended 2024-04; ' in error.message
     assert error.remedy == "Leave them out with '!*-eia-*', or take them all the same: --allow-eol"
 

@@ -25,6 +25,19 @@ _ALIASES = {architecture.uname: architecture.value for architecture in Architect
     "trainium": "neuronx",
     "kubernetes": "eks",
     "k8s": "eks",
+    "pip": "index",
+    "pypi": "index",
+    "deb": "apt",
+    "bucket": "objects",
+    "http": "objects",
+    "s3": "objects",
+    "tar": "archive",
+    "whl": "wheel",
+    "supported": "current",
+    "deprecated": "legacy",
+    "unsupported": "legacy",
+    "dead": "ended",
+    "eol": "ended",
 }
 
 

@@ -1,10 +1,11 @@
 """`make data`: the tables of toolkit/data, anew from the packages that locks/ pins."""
 
-from scripts import data_instances, data_uris
+from scripts import data_instances, data_recommender, data_uris
 
 
 def main() -> None:
     data_instances.main()
+    data_recommender.main()
     data_uris.main()
 
 

@@ -2,26 +2,23 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from toolkit.cli.deploy import ImageChoice, apply_option, image_choice, image_options, show_plan
+from toolkit.cli.material import Material, planned_uri
 from toolkit.cli.settings import Settings, from_environment
-from toolkit.deployers.archives import ARCHIVE_SUFFIX, is_remote, members, parse_place
 from toolkit.deployers.calls import Call
 from toolkit.deployers.checks import ensure_passed
 from toolkit.deployers.rollout import roll_out
-from toolkit.deployers.sagemaker import CODE_DIR, Deployment, Script, Variant, document
-from toolkit.deployers.sagemaker_checks import ELASTIC_INFERENCE, fetches_code, local_checks, remote_checks
+from toolkit.deployers.sagemaker import Deployment, Variant, document
+from toolkit.deployers.sagemaker_checks import end_of_elastic_inference, local_checks, remote_checks
 from toolkit.errors import DeploymentRefused, UsageError
 from toolkit.hardware import get_instance_type
 from toolkit.resolve import ImageConsumer
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_UNPACKED = "s3://unpacked/model.tar.gz"
 
 
 @click.command(
@@ -108,7 +105,7 @@ def sagemaker(
         name=name,
         region=choice.region,
         role=role,
-        model_data=model_data if is_remote(model_data) else _UNPACKED,
+        model_data=planned_uri(model_data),
         variants=variants,
         script=material.planned_script(variants),
         count=instance_count,
@@ -119,15 +116,14 @@ def sagemaker(
     checks = local_checks(deployment, instead=choice.instead_of)
     ensure_passed(checks)
     if accelerator_type and is_applied and not allow_eol:
-        raise DeploymentRefused(ELASTIC_INFERENCE, remedy="Send it all the same: --allow-eol")
+        raise DeploymentRefused(end_of_elastic_inference(), remedy="Send it all the same: --allow-eol")
     deployment, uploads = material.packed(deployment, settings)
-    stored = tuple(uri for uri in (model_data, script) if is_remote(uri))
     if is_applied:
-        _apply(settings, deployment, uploads, stored, timeout)
+        _apply(settings, deployment, uploads, material.stored, timeout)
         return
-    checks += remote_checks(deployment, None, stored=stored)
+    checks += remote_checks(deployment, None, stored=material.stored)
     if accelerator_type:
-        click.echo(f"warning: {ELASTIC_INFERENCE}: --apply refuses without --allow-eol", err=True)
+        click.echo(f"warning: {end_of_elastic_inference()}; --apply refuses without --allow-eol", err=True)
     show_plan(checks, document(deployment, uploads))
 
 
@@ -164,62 +160,3 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals or not re.fullmatch(r"[a-zA-Z_]\w*", name):
         raise UsageError(f"{text!r} sets no variable", remedy="Write it like this: --env NAME=VALUE")
     return name, value
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """Model and script as the command line has them: each is in S3, or a local path that is packed."""
-
-    model: str
-    script: str
-    program: str
-    upload_to: str
-
-    def planned_script(self, variants: Sequence[Variant]) -> Script | None:
-        """Where the containers will find the script. Raises UsageError for paths that cannot be packed."""
-        local = [path for path in (self.model, self.script) if path and not is_remote(path)]
-        if local and not self.upload_to:
-            raise UsageError(
-                f"{local[0]} is on this machine, and SageMaker reads from S3",
-                remedy="Say where it may be put: --upload-to s3://BUCKET/PREFIX",
-            )
-        for path in local:
-            members(Path(path))
-        if not self.script:
-            return None
-        if is_remote(self.script):
-            return Script(program=self.program, directory=self.script)
-        if self.program not in members(Path(self.script)):
-            raise UsageError(f"{self.script} has no file {self.program}", remedy="Name it: --program FILE")
-        if not is_remote(self.model):
-            return Script(program=self.program, directory=CODE_DIR)
-        if not all(fetches_code(variant.image) for variant in variants):
-            raise UsageError(
-                "the images look for their code in the model archive, which is in S3 already",
-                remedy="Give --model-data as a local path too: both are packed into one archive.",
-            )
-        return Script(program=self.program, directory=_UNPACKED)
-
-    def packed(self, deployment: Deployment, settings: Settings) -> tuple[Deployment, tuple[Call, ...]]:
-        """The deployment with the URIs that the archives will have, and their uploads."""
-        from toolkit.adapters.archives import pack, read_archive
-
-        uploads: list[Call] = []
-        place = parse_place(self.upload_to) if self.upload_to else None
-
-        def put(name: str, files: dict[str, Path]) -> str:
-            assert place, "planned_script has asked for it"
-            (path, *more) = files.values()
-            is_packed = not more and path.name.endswith(ARCHIVE_SUFFIX)
-            archive = read_archive(path) if is_packed else pack(files, settings.cache / "archives")
-            uploads.append(place.upload(archive, name))
-            return place.uri(archive, name)
-
-        if not is_remote(self.model):
-            code = members(Path(self.script), "code/") if deployment.script else {}
-            inside = code if deployment.script and deployment.script.directory == CODE_DIR else {}
-            deployment = replace(deployment, model_data=put("model", {**members(Path(self.model)), **inside}))
-        if deployment.script and deployment.script.directory == _UNPACKED:
-            directory = put("sourcedir", dict(members(Path(self.script))))
-            deployment = replace(deployment, script=Script(program=self.program, directory=directory))
-        return deployment, tuple(uploads)

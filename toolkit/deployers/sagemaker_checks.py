@@ -21,11 +21,7 @@ from toolkit.hardware import (
 )
 from toolkit.oci import Architecture, Platform, Reference
 from toolkit.regions import ecr_host, get_partition
-
-# No new customers since 2023-04-15; ended in April 2024:
-# https://github.com/aws/deep-learning-containers/issues/1428
-# https://github.com/hashicorp/terraform-provider-aws/issues/42137
-ELASTIC_INFERENCE = "AWS ended Elastic Inference in April 2024: no endpoint with an accelerator type comes up"
+from toolkit.support import known_ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +56,12 @@ def local_checks(deployment: Deployment, *, instead: Instead) -> tuple[Check, ..
         *_accelerator_type(deployment),
         *_script(deployment),
     )
+
+
+def end_of_elastic_inference() -> str:
+    """When the service ended, and who says so."""
+    end = known_ends().accelerators[AcceleratorKind.EIA.value]
+    return f"{end.reason} ({end.source}): no endpoint with an accelerator type comes up any more"
 
 
 def accelerator_types() -> tuple[str, ...]:

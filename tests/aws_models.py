@@ -30,6 +30,17 @@ def enumeration(name: str, shape: str) -> list[str]:
     return list(found.enum)
 
 
+# Java's classes of characters, which Python does not know: as far as ASCII goes, and letters of any language.
+_CLASSES = {
+    "L": r"\w",
+    "M": "",
+    "N": r"\d",
+    "Z": r"\s",
+    "S": r"$+<=>^`|~",
+    "P": r"!-#%-*,-/:;?@\[-\]_{}",
+}
+
+
 def _values(shape: Shape, value: Any, at: str) -> Iterator[str]:
     if isinstance(shape, StructureShape):
         for name, member in shape.members.items():
@@ -47,8 +58,9 @@ def _values(shape: Shape, value: Any, at: str) -> Iterator[str]:
         if most is not None and len(value) > most:
             yield f"{at} is longer than {most}"
     if isinstance(shape, StringShape):
-        # Java's classes of letters are not Python's; they stand for text that people write.
-        pattern = re.sub(r"\\p\{[LMZSNP]\}", r"\\w\\s", shape.metadata.get("pattern", ".*"))
+        pattern = re.sub(
+            r"\\p\{(\w)\}", lambda found: _CLASSES[found[1]], shape.metadata.get("pattern", ".*")
+        )
         if not re.fullmatch(pattern, value, re.DOTALL):
             yield f"{at} is {value!r}, not like {pattern}"
         if shape.enum and value not in shape.enum:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from toolkit.deployers.image import DeployableImage, describe_image
+from toolkit.deployers.recommender import Benchmark, ModelMetadata
 from toolkit.deployers.sagemaker import Deployment, Variant
 from toolkit.hardware import get_instance_type
 
@@ -33,3 +34,33 @@ def deployment(*variants: Variant, **changes: object) -> Deployment:
 
 def instead(_image: DeployableImage, instance_type: str) -> str:
     return f"Use another on {instance_type}."
+
+
+BOTH = (
+    variant("ml.c7i.xlarge", image=AMD64),
+    variant("ml.m7i.xlarge", image=AMD64),
+    variant("ml.c7g.xlarge"),
+)
+PACKAGE_ARN = "arn:aws:sagemaker:us-west-2:123456789012:model-package/resnet/1"
+
+
+def benchmark(**changes: object) -> Benchmark:
+    made = Benchmark(
+        of=deployment(*BOTH, name="resnet"),
+        payload="s3://models/payload.tar.gz",
+        content_types=("application/json",),
+        response_types=("text/csv",),
+        framework="PYTORCH",
+        version="1.12.1",
+        domain="COMPUTER_VISION",
+        task="IMAGE_CLASSIFICATION",
+        inputs={"input0": [1, 3, 224, 224]},
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def metadata(name: str, **changes: str) -> ModelMetadata:
+    made = ModelMetadata(
+        name=name, framework="PYTORCH", version="1.7", domain="COMPUTER_VISION", task="IMAGE_CLASSIFICATION"
+    )
+    return replace(made, **changes)

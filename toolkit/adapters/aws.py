@@ -69,11 +69,15 @@ class Aws:
         return self._session.client("sts", config=self._config, verify=self._verify)
 
 
+# SageMaker's words for what is not there, under a code that it has for every other fault too.
+_MISSING = ("Could not find", "does not exist")
+
+
 def is_missing(error: ClientError) -> bool:
-    """SageMaker says ValidationException, `Could not find …`, for what is not there; others have codes."""
     said = error.response["Error"]
-    return said.get("Code") in ("404", "NoSuchKey", "NotFound", "ResourceNotFound") or (
-        said.get("Code") == "ValidationException" and "Could not find" in said.get("Message", "")
+    code, message = said.get("Code"), said.get("Message", "")
+    return code in ("404", "NoSuchKey", "NotFound", "ResourceNotFound") or (
+        code == "ValidationException" and any(words in message for words in _MISSING)
     )
 
 

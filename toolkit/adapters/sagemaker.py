@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from toolkit.adapters.aws import Aws, is_missing, told
@@ -60,22 +61,7 @@ class SageMaker:
                 raise
 
     def is_there(self, call: Call) -> bool:
-        client, request = self._aws.sagemaker, call.request
-        look: Mapping[str, Callable[[], object]] = {
-            "CreateModel": lambda: client.describe_model(ModelName=request["ModelName"]),
-            "CreateEndpointConfig": lambda: client.describe_endpoint_config(
-                EndpointConfigName=request["EndpointConfigName"]
-            ),
-            "PutObject": lambda: self._aws.s3.head_object(Bucket=request["Bucket"], Key=request["Key"]),
-        }
-        with told(f"looking for what {call.operation} makes"):
-            try:
-                look[call.operation]()
-            except ClientError as error:
-                if is_missing(error):
-                    return False
-                raise
-        return True
+        return is_there(self._aws, call)
 
     def send(self, call: Call) -> None:
         send_call(self._aws, call)
@@ -104,6 +90,29 @@ class SageMaker:
         return tuple(event.get("message", "").rstrip() for event in ordered)[-count:]
 
 
+def is_there(aws: Aws, call: Call) -> bool:
+    """Whether what `call` would make is there already."""
+    client, request = aws.sagemaker, call.request
+    look: Mapping[str, Callable[[], object]] = {
+        "CreateModelPackageGroup": lambda: client.describe_model_package_group(
+            ModelPackageGroupName=request["ModelPackageGroupName"]
+        ),
+        "CreateModel": lambda: client.describe_model(ModelName=request["ModelName"]),
+        "CreateEndpointConfig": lambda: client.describe_endpoint_config(
+            EndpointConfigName=request["EndpointConfigName"]
+        ),
+        "PutObject": lambda: aws.s3.head_object(Bucket=request["Bucket"], Key=request["Key"]),
+    }
+    with told(f"looking for what {call.operation} makes"):
+        try:
+            look[call.operation]()
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+    return True
+
+
 def send_call(aws: Aws, call: Call) -> Mapping[str, Any]:
     """Send one request of `sagemaker`, or an upload to `s3`; the service's answer."""
     with told(call.operation):
@@ -112,22 +121,8 @@ def send_call(aws: Aws, call: Call) -> Mapping[str, Any]:
                 return dict(
                     aws.s3.put_object(Bucket=call.request["Bucket"], Key=call.request["Key"], Body=body)
                 )
-        method = _METHODS[call.operation]
-        answer: Mapping[str, Any] = getattr(aws.sagemaker, method)(**call.request)
+        answer: Mapping[str, Any] = getattr(aws.sagemaker, xform_name(call.operation))(**call.request)
         return answer
-
-
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations.html
-_METHODS = {
-    "CreateModel": "create_model",
-    "CreateEndpointConfig": "create_endpoint_config",
-    "CreateEndpoint": "create_endpoint",
-    "UpdateEndpoint": "update_endpoint",
-    "UpdateEndpointWeightsAndCapacities": "update_endpoint_weights_and_capacities",
-    "DeleteModel": "delete_model",
-    "DeleteEndpointConfig": "delete_endpoint_config",
-    "DeleteEndpoint": "delete_endpoint",
-}
 
 
 def _live(variant: Mapping[str, Any]) -> LiveVariant:

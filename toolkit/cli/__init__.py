@@ -30,7 +30,10 @@ COMMANDS = {
     "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),
     "tables": ("tables", "Print the URI tables of a release again."),
     "uri": ("uri", "Print the URI of the image that runs on an instance type."),
-    "deploy": ("deploy", "Bring an image to SageMaker; without --apply only say what would be sent."),
+    "deploy": (
+        "deploy",
+        "Bring an image to SageMaker, or measure it there; without --apply only say what would be sent.",
+    ),
     "predict": (
         "predict",
         "Ask a model and print its answer: an HTTP service, TensorFlow Serving, SageMaker.",

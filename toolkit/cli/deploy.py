@@ -18,6 +18,10 @@ from toolkit.resolve import ImageConsumer, Request, Unresolvable
 
 # Command → module and one-line help, as in toolkit.cli.
 DEPLOYERS: Commands = {
+    "recommender": (
+        "deploy_recommender",
+        "Cost, latency and throughput on x86 and Graviton, measured by SageMaker.",
+    ),
     "sagemaker": (
         "deploy_sagemaker",
         "A real-time endpoint of SageMaker: made, updated, or its traffic moved.",

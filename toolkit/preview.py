@@ -4,11 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toolkit.catalog.model import Support
 from toolkit.explain import InputRow, explain
 from toolkit.oci import Architecture
 from toolkit.plan import Action, Plan, PlannedUnit
 from toolkit.record import PublishedImage, ReleaseRecord
 from toolkit.render import emulates
+from toolkit.support import in_texts
 
 SCHEMA_VERSION = 1
 
@@ -19,12 +21,14 @@ class PreviewRow:
 
     `emulated` says that building it here runs programs of a foreign architecture; `before` are the inputs
     of the image that stands in the unit's place and differs, None when there is none.
+    `support` is the unit's state of support today.
     """
 
     planned: PlannedUnit
     last: PublishedImage | None
     emulated: bool
     before: Mapping[str, str] | None
+    support: Support
 
     @property
     def inputs(self) -> tuple[InputRow, ...]:
@@ -51,6 +55,7 @@ class PreviewRow:
             "last": _last_json(self.last),
             "remark": unit.remark,
             "unlocked": self.planned.rendered.unlocked,
+            "support": in_texts(self.support),
             "inputs": [each.to_json() for each in self.inputs],
         }
 
@@ -112,8 +117,17 @@ class Preview:
         }
 
 
-def preview(plan: Plan, *, record: ReleaseRecord | None, native: Collection[Architecture]) -> Preview:
-    """`record` is the newest one there is, `native` what this machine runs without emulation."""
+def preview(
+    plan: Plan,
+    *,
+    record: ReleaseRecord | None,
+    native: Collection[Architecture],
+    supports: Mapping[str, Support],
+) -> Preview:
+    """`record` is the newest one there is, `native` what this machine runs without emulation.
+
+    `supports` has what `support_of` says today of each unit, by identifier.
+    """
     last = {image.identifier: image for image in record.images} if record else {}
     rows = (
         PreviewRow(
@@ -121,6 +135,7 @@ def preview(plan: Plan, *, record: ReleaseRecord | None, native: Collection[Arch
             last=last.get(unit.identifier),
             emulated=emulates(unit.rendered, native),
             before=plan.observed.inputs.get(unit.identifier),
+            support=supports[unit.identifier],
         )
         for unit in plan.units
     )

@@ -3,21 +3,26 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 import click
+import pytest
 
 from tests.projects import AMD64, ARM64, digest, rendered, template, unit
 from tests.records import image, record
 from toolkit import tags
+from toolkit.catalog.model import State, Support
 from toolkit.cli.plan_text import duration_text, explain_lines, plan_lines
 from toolkit.oci import Architecture, Descriptor, MediaType
 from toolkit.plan import Action, Observed, decide, unasked
 from toolkit.preview import Preview, preview
 from toolkit.record import PublishedImage
 from toolkit.render import RenderedUnit
+from toolkit.support import in_texts
 
 BOTH = (rendered(unit(AMD64)), rendered(unit(ARM64)))
 IMAGE_ID = AMD64.removesuffix("-amd64")
+UNTIL_NOBODY_KNOWS = Support(state=State.CURRENT)
 
 
 def shown(
@@ -25,6 +30,7 @@ def shown(
     units: Sequence[RenderedUnit] = BOTH,
     inputs: Mapping[str, Mapping[str, str]] | None = None,
     published: Sequence[str] = (),
+    support: Support = UNTIL_NOBODY_KNOWS,
 ) -> Preview:
     """What is seen on an amd64 machine; `published` are identifiers, `last` the newest record's images."""
     found = Descriptor(media_type=MediaType.DOCKER_MANIFEST, digest=digest(1), size=1)
@@ -35,7 +41,10 @@ def shown(
     }
     observed = Observed(descriptors={**unasked(units).descriptors, **there}, inputs=inputs or {})
     plan = decide(units, units, observed)
-    return preview(plan, record=record(*last) if last else None, native=[Architecture.AMD64])
+    supports = dict.fromkeys((each.unit.identifier for each in units), support)
+    return preview(
+        plan, record=record(*last) if last else None, native=[Architecture.AMD64], supports=supports
+    )
 
 
 def text(seen: Preview, width: int | None = None) -> list[str]:
@@ -53,6 +62,24 @@ def test_what_the_last_build_took_stands_beside_what_is_to_be_done() -> None:
         "2 to build; 1 of 1 lists to publish; 1.3 min of work and 111 MB for the 1 that were built before, "
         "by their last builds",
     ]
+
+
+def test_until_when_an_image_is_supported_stands_beside_its_name() -> None:
+    support = Support(state=State.CURRENT, date=date(2028, 6, 30), source="https://debian.example")
+    seen = shown(support=support)
+    assert text(seen)[1] == f"{IMAGE_ID}  supported until 2028-06-30"
+    assert seen.to_json()["units"][0]["support"] == in_texts(support)
+
+
+@pytest.mark.parametrize("state", [State.LEGACY, State.ENDED])
+def test_what_is_past_its_end_is_a_warning_below_the_image(state: State) -> None:
+    reasons = ("Debian 11: end of life 2026-08-31", "Python 3.9: end of life 2025-10-31")
+    support = Support(state=state, date=date(2025, 10, 31), reasons=reasons)
+    lines = text(shown(support=support))
+    assert lines[1] == f"{IMAGE_ID}  {state} since 2025-10-31"
+    assert lines[2] == f"          warning: {reasons[0]}; {reasons[1]}"
+    assert sum("warning" in line for line in lines) == 1
+    assert max(map(len, text(shown(support=support), 60))) <= 60 + len("  legacy since 2025-10-31")
 
 
 def test_what_was_never_built_has_no_numbers_and_no_totals() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from scripts.bench_scale import UNITS_PER_IMAGE, many_units, render_all
@@ -13,6 +14,7 @@ from toolkit.oci import Architecture
 from toolkit.preview import preview
 from toolkit.release import Destination, plan_release
 from toolkit.render import RenderedUnit
+from toolkit.support import known_ends, supports_of
 
 FEW, MANY = 10 * UNITS_PER_IMAGE, 100 * UNITS_PER_IMAGE
 QUADRATIC = (MANY / FEW) ** 2
@@ -34,7 +36,9 @@ def plan_and_show(units: tuple[RenderedUnit, ...]) -> int:
     by_name = {each.unit.identifier: each for each in units}
     wanted = [each.unit for each in units]
     plan = plan_release(wanted, wanted, render=lambda unit: by_name[unit.identifier], to=to)
-    return sum(1 for _ in plan_lines(preview(plan, record=None, native=[Architecture.AMD64]), None))
+    supports = supports_of(wanted, known_ends(), on=date(2026, 11, 21))
+    seen = preview(plan, record=None, native=[Architecture.AMD64], supports=supports)
+    return sum(1 for _ in plan_lines(seen, None))
 
 
 def test_ten_times_the_units_are_read_rendered_and_hashed_in_about_ten_times_the_time(tmp_path: Path) -> None:

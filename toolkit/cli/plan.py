@@ -15,7 +15,7 @@ from toolkit.cli.project import identities, read_project, renderer
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
-from toolkit.cli.supporting import refuse_unsupported, support_options
+from toolkit.cli.supporting import refuse_unsupported, support_options, today
 from toolkit.errors import RegistryTrouble, UsageError
 from toolkit.machine.readings import ARCHITECTURES
 from toolkit.selection import Selection, select
@@ -55,6 +55,7 @@ def plan(
     from toolkit.cli.world import destination, lookup_bases
     from toolkit.preview import preview
     from toolkit.release import plan_offline, plan_release
+    from toolkit.support import supports_of
 
     if explain and (selection.patterns or selection.wanted):
         raise UsageError(
@@ -80,6 +81,7 @@ def plan(
         shown = preview(
             planned,
             record=lookup_last(project.settings, to),
+            supports=supports_of(selected, project.sources.ends, on=today()),
             native=[ARCHITECTURES[machine]] if (machine := platform.machine()) in ARCHITECTURES else [],
         )
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

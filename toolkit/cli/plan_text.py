@@ -2,9 +2,11 @@
 
 import textwrap
 from collections.abc import Iterator
+from typing import assert_never
 
 import click
 
+from toolkit.catalog.model import State, Support
 from toolkit.explain import InputRow
 from toolkit.plan import Action
 from toolkit.preview import Preview, PreviewRow
@@ -30,12 +32,28 @@ def plan_lines(preview: Preview, width: int | None) -> Iterator[str]:
         unit = row.planned.rendered.unit
         if unit.image_id != image_id:
             image_id = unit.image_id
-            yield click.style(image_id, bold=True)
+            yield from _image_lines(image_id, row.support, width)
         yield _unit_line(row, width)
         for text, colour in _remarks(row):
             for line in _wrapped(text, width):
                 yield click.style(f"{_INDENT}{line}", fg=colour)
     yield from _wrapped(_totals(preview), width)
+
+
+def _image_lines(image_id: str, support: Support, width: int | None) -> Iterator[str]:
+    """The image, until when it is supported, and why it is no more."""
+    heading = click.style(image_id, bold=True)
+    match support.state:
+        case State.CURRENT:
+            until = f"  supported until {support.date}" if support.date else ""
+            yield f"{heading}{until}"
+        case State.LEGACY | State.ENDED:
+            since = f"  {support.state} since {support.date}"
+            yield f"{heading}{click.style(since, fg='red' if support.state is State.ENDED else 'yellow')}"
+            for line in _wrapped(f"warning: {'; '.join(support.reasons)}", width):
+                yield click.style(f"{_INDENT}{line}", fg="yellow")
+        case _:
+            assert_never(support.state)
 
 
 def _unit_line(row: PreviewRow, width: int | None) -> str:

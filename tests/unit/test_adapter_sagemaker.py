@@ -277,5 +277,5 @@ def test_an_object_is_missing_or_may_not_be_looked_for(code: str, expected: bool
 
 
 def test_missing_credentials_are_a_need_with_the_ways_to_log_in() -> None:
-    with pytest.raises(NeedNotMet, match="aws configure"), told("CreateModel"):
+    with pytest.raises(NeedNotMet, match="aws sso login"), told("CreateModel"):
         raise NoCredentialsError

@@ -246,7 +246,7 @@ def test_models_that_others_made_are_used_and_left() -> None:
 def test_when_it_takes_too_long_nothing_is_removed_and_the_next_run_follows_it() -> None:
     service = SageMaker()
     service.takes = 700
-    with pytest.raises(DeploymentFailed, match="still Creating after 610 s; nothing was removed"):
+    with pytest.raises(DeploymentFailed, match=r"still Creating after 60. s; nothing was removed"):
         go(service)
     assert service.sent == CREATION
     assert go(service).status == "InService"

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
+from toolkit.adapters.aws_trouble import error_code, explained
 from toolkit.errors import DeploymentFailed, NeedNotMet
 
 if TYPE_CHECKING:
@@ -81,38 +75,22 @@ def is_missing(error: ClientError) -> bool:
     )
 
 
+# What is said of registries elsewhere, or nowhere.
 _REMEDIES = {
     "AccessDenied": "Give the caller this permission on it, or use other credentials.",
     "AccessDeniedException": "Give the caller this permission on it, or use other credentials.",
-    "ExpiredToken": "Log in again; the credentials have run out.",
-    "ExpiredTokenException": "Log in again; the credentials have run out.",
-    "UnrecognizedClientException": "AWS does not know these credentials: log in again.",
-    "InvalidClientTokenId": "AWS does not know these credentials: log in again.",
     "ResourceLimitExceeded": "Ask for a higher quota in the console (Service Quotas), or use another type.",
-    "ThrottlingException": "AWS is asked too often: run this again in a minute.",
 }
 
 
 @contextmanager
 def told(what: str) -> Iterator[None]:
-    """Errors of boto3 while doing `what` as NeedNotMet, without credentials, or DeploymentFailed."""
+    """Errors of boto3 while doing `what` as NeedNotMet, for the credentials, or DeploymentFailed."""
     try:
         yield
-    except (NoCredentialsError, PartialCredentialsError, TokenRetrievalError) as error:
-        raise NeedNotMet(
-            f"{what}: {error}",
-            remedy="Log in (aws configure, aws sso login), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY. Without --apply no credentials are needed.",
-        ) from error
-    except ClientError as error:
-        said = error.response["Error"]
-        code = said.get("Code", "")
-        raise DeploymentFailed(
-            f"{what}: {code}: {said.get('Message', '')}", remedy=_REMEDIES.get(code, "")
-        ) from error
-    except HTTPClientError as error:
-        raise DeploymentFailed(
-            f"{what}: {error}", remedy="Check the network, the proxy and the region's name."
-        ) from error
-    except BotoCoreError as error:
-        raise DeploymentFailed(f"{what}: {error}") from error
+    except (BotoCoreError, ClientError) as error:
+        found = explained(error, what)
+        if isinstance(found, NeedNotMet):
+            raise found from error
+        code = error_code(error) if isinstance(error, ClientError) else ""
+        raise DeploymentFailed(found.message, remedy=_REMEDIES.get(code, found.remedy)) from error

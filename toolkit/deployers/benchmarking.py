@@ -18,6 +18,7 @@ from toolkit.deployers.recommender import (
     package,
 )
 from toolkit.deployers.sagemaker import SERVICE
+from toolkit.deployers.waiting import pauses
 from toolkit.errors import DeploymentFailed, ToolkitError
 from toolkit.hardware import get_instance_type
 from toolkit.oci import Architecture
@@ -145,6 +146,7 @@ def _followed(
     clock: Callable[[], float],
 ) -> tuple[Job, ...]:
     started, said = clock(), ""
+    waits = pauses(_POLL)
     while True:
         jobs = [service.lookup_job(name) or Job(name=name, status="DELETED") for name in names]
         elapsed = clock() - started
@@ -159,7 +161,7 @@ def _followed(
                 f"after {elapsed:.0f} s not every job has ended: {words}",
                 remedy="Run this again to follow them further.",
             )
-        service.pause(_POLL)
+        service.pause(next(waits))
 
 
 def _tell(report: Reporter, benchmark: Benchmark, text: str, elapsed: float = 0.0) -> None:

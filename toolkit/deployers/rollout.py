@@ -1,6 +1,7 @@
 """From requests to an endpoint that serves: what is to be sent follows from what is there, and what was
 made is removed when it does not come up."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from toolkit.deployers.sagemaker import (
     requests,
     update_endpoint,
 )
+from toolkit.deployers.waiting import pauses
 from toolkit.errors import DeploymentFailed, DeploymentRefused, ToolkitError
 from toolkit.progress import Event, Kind, Reporter
 
@@ -186,6 +188,7 @@ class _Watch:
         Raises DeploymentFailed when it takes too long or is gone; nothing is removed then.
         """
         name, started, said = self.deployment.name, self.clock(), ""
+        waits = pauses(_POLL)
         while True:
             found = self.service.lookup_endpoint(name)
             elapsed = self.clock() - started
@@ -201,7 +204,7 @@ class _Watch:
                     f"endpoint {name} is still {found.status} after {elapsed:.0f} s; nothing was removed",
                     remedy="Run this again to follow it further.",
                 )
-            self.service.pause(_POLL)
+            self.service.pause(next(waits))
 
 
 def _failure(name: str, arrived: Endpoint, service: Endpoints) -> DeploymentFailed:
@@ -252,8 +255,8 @@ def _add_removal(
 
 def _wait_until_gone(name: str, service: Endpoints) -> None:
     """SageMaker keeps the configuration of an endpoint in use: it goes after the endpoint."""
-    for _ in range(60):
+    for seconds in itertools.islice(pauses(_POLL), 60):
         if service.lookup_endpoint(name) is None:
             return
-        service.pause(_POLL)
+        service.pause(seconds)
     raise DeploymentFailed(f"endpoint {name} is still there", remedy="Look at it in the console.")

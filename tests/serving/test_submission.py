@@ -11,6 +11,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from toolkit.deployers.eks import FETCH
+
 from .conftest import DOUBLE, Launcher
 
 BUCKET = "submissions"
@@ -93,6 +95,20 @@ def test_an_archive_in_s3_is_fetched_and_its_script_serves(launcher: Launcher, s
     (script,) = launcher.tmp_dir.rglob(SCRIPT)
     assert script.stat().st_mode & 0o7111 == 0
     assert (script.parent / "lib" / "util.py").is_file()
+
+
+def test_a_pod_fetches_its_model_by_the_same_code_before_it_serves(
+    launcher: Launcher, store: ObjectStore
+) -> None:
+    """What `toolkit deploy eks --model-data` starts before the container."""
+    store.put("model.tar.gz", archive(member("code/", tarfile.DIRTYPE), member(f"code/{SCRIPT}")))
+    model = launcher.base_dir / "model"
+    asked = ("-c", FETCH, f"s3://{BUCKET}/model.tar.gz", "us-west-2", str(model))
+    fetching = launcher.start(*asked, **CREDENTIALS, AWS_ENDPOINT_URL_S3=store.endpoint)
+    assert fetching.wait_for_exit() == 0, fetching.stderr
+    server = launcher.start()
+    server.wait_for_ping(200)
+    assert server.invoke("[4]").json() == [8]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from testcontainers.core.container import DockerContainer
 
 from tests.released import released
 from tests.smoke.models import WRITERS, write_weights
+from toolkit.deployers.eks import Workload, manifests
+from toolkit.deployers.image import describe_image
+from toolkit.hardware import get_instance_type
 from toolkit.record import PublishedImage
 from toolkit.render import PORT
 
@@ -89,15 +92,32 @@ class Endpoint:
         raise AssertionError(f"/ping was not 200 within {seconds} s; the log:\n{self.logs()}")
 
 
+def workload(image: PublishedImage) -> Workload:
+    machine = {"amd64": "c7i.xlarge", "arm64": "c7g.xlarge"}[image.architecture]
+    return Workload(
+        name="smoke",
+        image=describe_image(str(image.pinned), released()),
+        machine=get_instance_type(machine),
+        region="us-west-2",
+        environment={},
+    )
+
+
 @contextmanager
 def serving(image: PublishedImage, model: Path) -> Iterator[Endpoint]:
-    """`docker run IMAGE serve` with the model mounted and a read-only root, as a cluster would have it."""
+    """The container of `toolkit deploy eks` with the model mounted: its arguments, variables and rights."""
+    pod = manifests(workload(image))[0]["spec"]["template"]["spec"]
+    (asked,) = pod["containers"]
+    user, rights = pod["securityContext"], asked["securityContext"]
     container = DockerContainer(
         pull(image),
-        command="serve",
+        command=asked["args"],
         platform=f"linux/{image.architecture}",
-        read_only=True,
-    )
+        read_only=rights["readOnlyRootFilesystem"],
+        cap_drop=rights["capabilities"]["drop"],
+        security_opt=[] if rights["allowPrivilegeEscalation"] else ["no-new-privileges"],
+        user=f"{user['runAsUser']}:{user['runAsGroup']}",
+    ).with_envs(**{each["name"]: each["value"] for each in asked["env"]})
     container.with_tmpfs_mount("/tmp").with_volume_mapping(str(model), "/opt/ml/model", "ro")
     container.with_exposed_ports(PORT)
     with container:

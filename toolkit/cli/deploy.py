@@ -1,6 +1,7 @@
 """`toolkit deploy`: the group, and what its commands have in common."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,13 +27,14 @@ DEPLOYERS: Commands = {
         "deploy_sagemaker",
         "A real-time endpoint of SageMaker: made, updated, or its traffic moved.",
     ),
+    "eks": ("deploy_eks", "A Deployment and a Service for Kubernetes, with nodes and plugin if wanted."),
 }
 
 
 @click.command(cls=LazyGroup, table=DEPLOYERS)
 def deploy() -> None:
-    """Bring an image to where it serves. Without --apply nothing is sent: the requests are printed as JSON,
-    with each check that needs credentials as `not checked`."""
+    """Bring an image to where it serves. Without --apply nothing is sent: the requests are printed, with each
+    check that needs credentials as `not checked`."""
 
 
 def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,6 +171,14 @@ def image_choice(
         is_aws_asked=source != "release",
         accelerator_type=accelerator_type,
     )
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`, for --env. Raises UsageError."""
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-zA-Z_]\w*", name):
+        raise UsageError(f"{text!r} sets no variable", remedy="Write it like this: --env NAME=VALUE")
+    return name, value
 
 
 def show_plan(checks: Sequence[Check], plan: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from toolkit.cli.deploy import ImageChoice, apply_option, image_choice, image_options, show_plan
+from toolkit.cli.deploy import ImageChoice, apply_option, assignment, image_choice, image_options, show_plan
 from toolkit.cli.material import Material, planned_uri
 from toolkit.cli.settings import Settings, from_environment
 from toolkit.deployers.calls import Call
@@ -111,7 +111,7 @@ def sagemaker(
         count=instance_count,
         accelerator_type=accelerator_type,
         log_level=_LEVELS[log_level],
-        environment=dict(_assignment(text) for text in env),
+        environment=dict(assignment(text) for text in env),
     )
     checks = local_checks(deployment, instead=choice.instead_of)
     ensure_passed(checks)
@@ -153,10 +153,3 @@ def _variant(text: str, choice: ImageChoice) -> Variant:
         raise UsageError(f"{weight!r} is not a weight", remedy=f"Write a number: {name}=10")
     machine = get_instance_type(name)
     return Variant(image=choice.for_type(name), machine=machine, weight=float(weight) if equals else 1.0)
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"[a-zA-Z_]\w*", name):
-        raise UsageError(f"{text!r} sets no variable", remedy="Write it like this: --env NAME=VALUE")
-    return name, value

@@ -13,6 +13,8 @@ from toolkit.oci import Digest, Reference
 
 SCHEMA_VERSION = 1
 RELEASES = "releases"
+NEWEST = "newest"
+"""The tag of the newest record in the repository RELEASES: the only tag there that moves."""
 
 _RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 

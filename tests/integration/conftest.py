@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
+from mypy_boto3_ecr import ECRClient
 
 from tests.ecr.stand_in import StandIn, running
+from tests.ecr.state import Behaviour
 from tests.registry_process import running_registry
 from toolkit.catalog import parse_catalog
 from toolkit.cli.project import read_project
@@ -166,6 +169,67 @@ def ecr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """An account of Amazon ECR of this module's own; see tests/ecr."""
     with running(tmp_path_factory.mktemp("ecr")) as stand_in:
         yield stand_in
+
+
+@dataclass(frozen=True)
+class EcrProject:
+    """A small project whose catalog names the stand-in `prod`; each has repositories of its own."""
+
+    small: SmallProject
+    ecr: StandIn
+    prefix: str
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**self.ecr.environment, "REGISTRY": "prod"}
+
+    def run(self, *arguments: str, **environment: str) -> Ran:
+        return self.small.run(*arguments, environment={**self.environment, **environment})
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.small.command(*arguments),
+            cwd=self.small.directory,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def table(self, **keys: str) -> None:
+        """[registries.prod] with further keys, as TOML."""
+        lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
+        path = self.small.directory / "images.toml"
+        text = path.read_text().partition("[registries.prod]")[0]
+        path.write_text(
+            f'{text}[registries.prod]\nkind = "ecr"\naccount = "{self.ecr.account}"\nregion = "us-west-2"\n'
+            f'prefix = "{self.prefix}"\n{lines}'
+        )
+
+    @property
+    def api(self) -> ECRClient:
+        return boto3.client(
+            "ecr",
+            region_name="us-west-2",
+            endpoint_url=self.ecr.endpoint,
+            aws_access_key_id="x",
+            aws_secret_access_key="y",
+        )
+
+    def make_repositories(self, *names: str) -> None:
+        for name in names or ("one", "two", "releases"):
+            self.api.create_repository(repositoryName=f"{self.prefix}/{name}")
+
+
+@pytest.fixture
+def ecr_project(small: SmallProject, ecr: StandIn, request: pytest.FixtureRequest) -> EcrProject:
+    ecr.state.behaviour = Behaviour()
+    ecr.state.calls.clear()
+    ecr.state.tokens.clear()
+    made = EcrProject(small=small, ecr=ecr, prefix=f"t{abs(hash(request.node.name)) % 10**8}")
+    made.table()
+    return made
 
 
 def requests(tmp_path: Path) -> list[str]:

@@ -27,6 +27,7 @@ COMMANDS = {
     "render": ("plan", "Write the Dockerfiles and build contexts that would be built."),
     "build": ("release", "Build and verify images into OCI layouts; publish nothing."),
     "release": ("release", "Build, verify and publish what is not there yet; write record and tables."),
+    "ecr": ("ecr", "Make the catalog's Amazon ECR what it should be; print the IAM policies it takes."),
     "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),
     "tables": ("tables", "Print the URI tables of a release again."),
     "uri": ("uri", "Print the URI of the image that runs on an instance type."),

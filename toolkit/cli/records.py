@@ -7,12 +7,11 @@ from toolkit.cli.settings import Settings
 from toolkit.errors import UsageError
 from toolkit.oci import Reference
 from toolkit.publish import fetch_artifact, push_artifact
-from toolkit.record import RELEASES, ReleaseRecord
+from toolkit.record import NEWEST, RELEASES, ReleaseRecord
 from toolkit.release import Destination
 from toolkit.tables import FORMATS, RELEASED
 
 RECORD_TYPE = "application/vnd.multiarch-images.release.v1+json"
-NEWEST = "newest"
 
 
 def write_record(settings: Settings, record: ReleaseRecord) -> None:

@@ -21,7 +21,8 @@ class PreviewRow:
 
     `emulated` says that building it here runs programs of a foreign architecture; `before` are the inputs
     of the image that stands in the unit's place and differs, None when there is none.
-    `support` is the unit's state of support today.
+    `support` is the unit's state of support today, `unreachable` a sentence for each place that its build
+    needs and that does not answer.
     """
 
     planned: PlannedUnit
@@ -29,6 +30,7 @@ class PreviewRow:
     emulated: bool
     before: Mapping[str, str] | None
     support: Support
+    unreachable: tuple[str, ...]
 
     @property
     def inputs(self) -> tuple[InputRow, ...]:
@@ -56,6 +58,7 @@ class PreviewRow:
             "remark": unit.remark,
             "unlocked": self.planned.rendered.unlocked,
             "support": in_texts(self.support),
+            "unreachable": list(self.unreachable),
             "inputs": [each.to_json() for each in self.inputs],
         }
 
@@ -123,10 +126,12 @@ def preview(
     record: ReleaseRecord | None,
     native: Collection[Architecture],
     supports: Mapping[str, Support],
+    unreachable: Mapping[str, tuple[str, ...]],
 ) -> Preview:
     """`record` is the newest one there is, `native` what this machine runs without emulation.
 
-    `supports` has what `support_of` says today of each unit, by identifier.
+    By identifier `supports` has what `support_of` says today of each unit, `unreachable` what does not
+    answer, for units that have such places.
     """
     last = {image.identifier: image for image in record.images} if record else {}
     rows = (
@@ -136,6 +141,7 @@ def preview(
             emulated=emulates(unit.rendered, native),
             before=plan.observed.inputs.get(unit.identifier),
             support=supports[unit.identifier],
+            unreachable=unreachable.get(unit.identifier, ()),
         )
         for unit in plan.units
     )

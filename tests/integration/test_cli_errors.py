@@ -309,6 +309,22 @@ def test_a_plan_needs_no_registry_offline_and_says_so_where_none_answers(
     assert "dockerfiles/inference.Dockerfile.j2 and images.toml:" in explained.stdout
 
 
+def test_a_plan_names_the_source_that_does_not_answer_per_unit(
+    project: Project, registry: str, closed_port: int
+) -> None:
+    def told(index: str) -> str:
+        done = project.run("plan", "--registry", registry, UV_DEFAULT_INDEX=index)
+        assert done.returncode == 0, done.stderr
+        assert "secret" not in done.stdout + done.stderr
+        return done.stdout
+
+    closed = f"localhost:{closed_port}"
+    refused = f"cannot be built now: package index: {closed} cannot be reached: it refuses connections"
+    assert told(f"http://user:secret@{closed}/simple").count(refused) == 4
+    # Any answer will do: this server has no packages, and says so.
+    assert "package index" not in told(f"http://user:secret@{registry}/simple")
+
+
 def test_who_asks_for_an_explanation_of_several_things_is_told_how(project: Project) -> None:
     failure = project.fail("plan", "--explain", ARM64, "--framework", "pytorch")
     failure.is_told(ExitCode.USAGE, "--explain names the image itself", f"toolkit plan --explain '{ARM64}'")

@@ -31,6 +31,7 @@ def shown(
     inputs: Mapping[str, Mapping[str, str]] | None = None,
     published: Sequence[str] = (),
     support: Support = UNTIL_NOBODY_KNOWS,
+    unreachable: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Preview:
     """What is seen on an amd64 machine; `published` are identifiers, `last` the newest record's images."""
     found = Descriptor(media_type=MediaType.DOCKER_MANIFEST, digest=digest(1), size=1)
@@ -43,7 +44,11 @@ def shown(
     plan = decide(units, units, observed)
     supports = dict.fromkeys((each.unit.identifier for each in units), support)
     return preview(
-        plan, record=record(*last) if last else None, native=[Architecture.AMD64], supports=supports
+        plan,
+        record=record(*last) if last else None,
+        native=[Architecture.AMD64],
+        supports=supports,
+        unreachable=unreachable or {},
     )
 
 
@@ -80,6 +85,17 @@ def test_what_is_past_its_end_is_a_warning_below_the_image(state: State) -> None
     assert lines[2] == f"          warning: {reasons[0]}; {reasons[1]}"
     assert sum("warning" in line for line in lines) == 1
     assert max(map(len, text(shown(support=support), 60))) <= 60 + len("  legacy since 2025-10-31")
+
+
+def test_a_place_that_does_not_answer_stands_below_the_unit_that_needs_it() -> None:
+    told = "source pytorch-cpu: download.example cannot be reached: its name does not resolve"
+    seen = shown(unreachable={ARM64: (told,)})
+    lines = text(seen)
+    assert lines[lines.index("  build   arm64  native          -        -  not published yet") + 1] == (
+        f"          cannot be built now: {told}"
+    )
+    assert sum("cannot be built" in line for line in lines) == 1
+    assert [each["unreachable"] for each in seen.to_json()["units"]] == [[], [told]]
 
 
 def test_what_was_never_built_has_no_numbers_and_no_totals() -> None:

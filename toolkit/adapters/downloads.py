@@ -65,6 +65,11 @@ class Downloads:
             )
         return path
 
+    def kept(self) -> frozenset[str]:
+        """The sha256 (hex) of the files that are here."""
+        names = (path.name for path in self.directory.glob("*") if path.is_file())
+        return frozenset(names)
+
     def gather(self, downloads: Sequence[LockedDownload], directory: Path) -> Path:
         """A directory of just these files, each under its path; what was there before is removed."""
         shutil.rmtree(directory, ignore_errors=True)

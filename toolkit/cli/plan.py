@@ -48,9 +48,11 @@ def plan(
     """Show per unit build, reuse or retag, and why; change nothing.
 
     Beside it stand the size and the time of the unit's last build, as the newest release record has them.
+    The sources of what is to be built are asked whether they answer, for two seconds at most.
     A pattern matches identifiers and image ids. Without patterns and options the group `default` is taken.
     """
     from toolkit.cli.plan_text import explain_lines, plan_lines
+    from toolkit.cli.reaching import unreachable
     from toolkit.cli.records import lookup_last
     from toolkit.cli.world import destination, lookup_bases
     from toolkit.preview import preview
@@ -65,7 +67,8 @@ def plan(
     wanted = Selection(patterns=(explain,)) if explain else selection
     selected = select(project.units, wanted, project.catalog)
     refuse_unsupported(project, selected, accepted)
-    render_unit = renderer(project, identities(project, lookup_bases(project)))
+    bases = lookup_bases(project)
+    render_unit = renderer(project, identities(project, bases))
     with reporter(as_json=False) as report:
         if offline:
             to = None
@@ -81,6 +84,7 @@ def plan(
         shown = preview(
             planned,
             record=lookup_last(project.settings, to),
+            unreachable={} if offline else unreachable(project, planned, bases),
             supports=supports_of(selected, project.sources.ends, on=today()),
             native=[ARCHITECTURES[machine]] if (machine := platform.machine()) in ARCHITECTURES else [],
         )

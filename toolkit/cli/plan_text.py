@@ -73,6 +73,8 @@ def _remarks(row: PreviewRow) -> Iterator[tuple[str, str | None]]:
         yield f"note: {unit.remark}", None
     if row.planned.rendered.unlocked:
         yield f"unlocked: {row.planned.rendered.unlocked}", "red"
+    for place in row.unreachable:
+        yield f"cannot be built now: {place}", "red"
 
 
 def _totals(preview: Preview) -> str:

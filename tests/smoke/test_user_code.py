@@ -13,7 +13,9 @@ from testcontainers.core.container import DockerContainer
 
 from tests.registry_process import free_port
 from tests.smoke.conftest import READY_WITHIN, Endpoint, pull
+from tests.smoke.deployed import container_of
 from tests.smoke.models import Array
+from toolkit.deployers.sagemaker import Script
 from toolkit.record import PublishedImage
 
 # A model of its own and all four functions; `scale.csv` lies beside it in the archive.
@@ -71,14 +73,14 @@ def test_a_script_from_s3_takes_over_on_the_port_that_was_asked_for(
     container = DockerContainer(
         pull(image), command="serve", platform=f"linux/{image.architecture}", network_mode="host"
     )
+    script = Script(program="entry.py", directory="s3://smoke-code/team/sourcedir.tar.gz")
+    named, set_by_deployer = container_of(image, script)
+    assert named == image.uri
     environment = {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL_S3": object_store,
         "SAGEMAKER_BIND_TO_PORT": str(port),
-        "SAGEMAKER_CONTAINER_LOG_LEVEL": "10",
-        "SAGEMAKER_PROGRAM": "entry.py",
-        "SAGEMAKER_REGION": REGION,
-        "SAGEMAKER_SUBMIT_DIRECTORY": "s3://smoke-code/team/sourcedir.tar.gz",
+        **set_by_deployer,
     }
     for name, value in environment.items():
         container.with_env(name, value)

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.fakes import MemoryRegistry
 from tests.images import DOCKER, OCI, FakeImage, Item, layer, program, single
 from tests.projects import AMD64, ARM64, CATALOG, SOURCES, rendered, units, with_file
+from toolkit import journal
 from toolkit.adapters.layout import OciLayout
 from toolkit.adapters.registry import RegistryImages
 from toolkit.build import Builder, BuildRequest, OnStage
 from toolkit.catalog.model import Consumer
+from toolkit.journal import fold
 from toolkit.oci import Architecture, Index, Platform
 from toolkit.plan import Plan
+from toolkit.planning import Destination, plan_release
 from toolkit.progress import Event
-from toolkit.release import Destination, Outcome, carry_out, plan_release
+from toolkit.release import Outcome, beginning, carry_out
 from toolkit.render import RenderedUnit, Sources
 from toolkit.tags import build_tag
 from toolkit.units import BuildUnit
@@ -22,6 +26,7 @@ from toolkit.verify import MemoryScans
 from toolkit.workshop import Tools, Workshop
 
 PYTORCH = "pytorch-inference"
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 LIST = "1.12.1-cpu-py39-debian11-sagemaker"
 BOTH = (AMD64, ARM64)
 EVERY = tuple(each.identifier for each in units())
@@ -72,6 +77,22 @@ def _conforms(builder: FixedBuilder) -> Builder:
 
 
 @dataclass
+class MemoryJournal:
+    """Keeps events; `before` is called with each first and may raise: what kills a release."""
+
+    events: list[journal.Event] = field(default_factory=list)
+    before: Callable[[journal.Event], None] = lambda event: None
+
+    def append(self, event: journal.Event) -> None:
+        self.before(event)
+        self.events.append(event)
+
+
+def _conforms_too(kept: MemoryJournal) -> journal.Journal:
+    return kept
+
+
+@dataclass
 class House:
     """Everything that a release takes, small and real."""
 
@@ -79,6 +100,7 @@ class House:
     registry: MemoryRegistry = field(default_factory=MemoryRegistry)
     builder: FixedBuilder = field(default_factory=FixedBuilder)
     events: list[Event] = field(default_factory=list)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
     sources: Sources = SOURCES
     prefix: str = ""
     catalog: str = CATALOG
@@ -111,15 +133,26 @@ class House:
         return plan_release(selected, every, render=self.rendered, to=self.to)
 
     def release(
-        self, *identifiers: str, jobs: int = 2, may_drop: frozenset[Platform] = frozenset()
+        self,
+        *identifiers: str,
+        jobs: int = 2,
+        may_drop: frozenset[Platform] = frozenset(),
+        resume: bool = False,
     ) -> Outcome:
+        """`resume` goes on with what the journal says, else it is begun anew."""
+        plan = self.plan(*identifiers)
+        if not resume:
+            self.journal.events[:] = [beginning(plan, to=self.to, began=NOON, dropped=may_drop)]
+        so_far = fold(self.journal.events)
+        assert so_far
         return carry_out(
-            self.plan(*identifiers),
+            plan,
             workshop=self.workshop,
             to=self.to,
             jobs=jobs,
             report=self.events.append,
-            may_drop=may_drop,
+            journal=self.journal,
+            so_far=so_far,
         )
 
     def public_tags(self, repository: str = PYTORCH) -> set[str]:

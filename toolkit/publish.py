@@ -4,16 +4,16 @@ Nobody can pull a half-made list: an index is put in one request, after all its 
 """
 
 import io
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble
+from toolkit.errors import Conflict, DigestMismatch
 from toolkit.oci import (
     Descriptor,
     Digest,
@@ -23,7 +23,6 @@ from toolkit.oci import (
     MediaType,
     Platform,
     make_index,
-    parse_manifest,
 )
 
 if TYPE_CHECKING:
@@ -38,11 +37,6 @@ OnSession = Callable[[str, int], None]
 
 def unheard(address: str, offset: int) -> None:
     """For uploads that nobody goes on with."""
-
-
-# A config that says nothing, for manifests that are no images.
-# https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor
-_EMPTY = b"{}"
 
 
 class Registry(Protocol):
@@ -114,27 +108,50 @@ class Fate(StrEnum):
 class BlobProgress:
     """`sent` bytes of a blob are on their way; it falls back to 0 when an upload starts over."""
 
+    repository: str
     blob: Descriptor
     fate: Fate
     sent: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class TagMoved:
-    """A manifest was put. `before` is what the reference named until then, None when it is new."""
+class UploadAt:
+    """A later call can go on with the upload of a blob at `address`, "" when it cannot or need not."""
+
+    repository: str
+    blob: Descriptor
+    address: str
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagMoving:
+    """A manifest is about to be put. `before` is what the reference names, None when it is new."""
 
     reference: str
     before: Digest | None
     after: Digest
 
 
-Step = BlobProgress | TagMoved
+@dataclass(frozen=True, kw_only=True)
+class TagMoved:
+    """A manifest was put and read back. `before` is what the reference named until then, None for nothing."""
+
+    reference: str
+    before: Digest | None
+    after: Digest
+
+
+Step = BlobProgress | UploadAt | TagMoving | TagMoved
 # Called from several threads.
 Observer = Callable[[Step], None]
 
 
 def _unobserved(step: Step) -> None:
     """For callers that watch nothing."""
+
+
+_NO_UPLOADS: Mapping[Digest, str] = MappingProxyType({})
 
 
 class IncompleteIndex(Conflict):
@@ -149,6 +166,7 @@ def publish_image(
     repository: str,
     tags: Sequence[str] = (),
     mount_from: Sequence[str] = (),
+    uploads: Mapping[Digest, str] = _NO_UPLOADS,
     threads: int = 4,
     observe: Observer = _unobserved,
 ) -> Descriptor:
@@ -156,8 +174,8 @@ def publish_image(
 
     Tags that name it already are left alone. A tag that names another image is moved: whoever keeps
     the first writer's image looks it up before, and an immutable tag raises Conflict. `mount_from`
-    are repositories of this registry that may have the blobs. Raises DigestMismatch when what stands
-    there afterwards is another image.
+    are repositories of this registry that may have the blobs, `uploads` the addresses where the uploads of
+    some go on. Raises DigestMismatch when what stands there afterwards is another image.
     """
     image = manifest.descriptor()
     before = {name: registry.lookup_descriptor(repository, name) for name in tags or (image.digest,)}
@@ -167,14 +185,14 @@ def publish_image(
     # A registry takes a manifest only after its blobs, so where the manifest is, they are.
     if stale == [image.digest] or not registry.lookup_descriptor(repository, image.digest):
         blobs = tuple({blob.digest: blob for blob in (manifest.config, *manifest.layers)}.values())
-        pusher = _BlobPusher(source, registry, repository, mount_from, observe)
+        pusher = _BlobPusher(source, registry, repository, mount_from, uploads, observe)
         pool = ThreadPoolExecutor(threads, thread_name_prefix="blob")
         try:
             list(pool.map(pusher.ensure_blob, blobs))
         finally:
             pool.shutdown(cancel_futures=True)
     for name in stale:
-        observe(_put(manifest, name, before[name], registry=registry, repository=repository))
+        _put(manifest, name, before[name], registry=registry, repository=repository, observe=observe)
     return image
 
 
@@ -184,6 +202,7 @@ class _BlobPusher:
     registry: Registry
     repository: str
     mount_from: Sequence[str]
+    uploads: Mapping[Digest, str]
     observe: Observer
 
     def ensure_blob(self, blob: Descriptor) -> None:
@@ -196,17 +215,26 @@ class _BlobPusher:
         ):
             fate = Fate.MOUNTED
         else:
-            self.registry.upload_blob(self.repository, blob, lambda: self._open(blob))
+            self.registry.upload_blob(
+                self.repository,
+                blob,
+                lambda: self._open(blob),
+                session=self.uploads.get(blob.digest, ""),
+                on_session=lambda address, offset: self.observe(
+                    UploadAt(repository=self.repository, blob=blob, address=address, offset=offset)
+                ),
+            )
             fate = Fate.SENT
-        self.observe(BlobProgress(blob=blob, fate=fate, sent=blob.size if fate is Fate.SENT else 0))
+        self._tell(blob, fate, blob.size if fate is Fate.SENT else 0)
 
     @contextmanager
     def _open(self, blob: Descriptor) -> Iterator[BinaryIO]:
-        def tell(sent: int) -> None:
-            self.observe(BlobProgress(blob=blob, fate=Fate.SENDING, sent=sent))
-
         with self.source.open_blob(blob) as content:
-            yield io.BufferedReader(_Metered(content, tell), 1 << 20)
+            metered = _Metered(content, lambda sent: self._tell(blob, Fate.SENDING, sent))
+            yield io.BufferedReader(metered, 1 << 20)
+
+    def _tell(self, blob: Descriptor, fate: Fate, sent: int) -> None:
+        self.observe(BlobProgress(repository=self.repository, blob=blob, fate=fate, sent=sent))
 
 
 class _Metered(io.RawIOBase):
@@ -238,23 +266,27 @@ def publish_index(
     repository: str,
     tag: str,
     may_drop: frozenset[Platform] = frozenset(),
+    known: Container[Digest] | None = None,
     observe: Observer = _unobserved,
 ) -> Descriptor:
     """Put the list of `children`, images of the same repository, under `tag`; its descriptor.
 
     Does nothing when the tag names that list already. Raises IncompleteIndex when a required platform
     or a child is missing, Conflict when the list that stands there has a platform that this one lacks
-    and that is not in `may_drop`, DigestMismatch when another list stands there afterwards.
+    and that is not in `may_drop` or is none of those that are `known` (None: whatever stands there),
+    DigestMismatch when another list stands there afterwards.
 
-    The protocol has no conditional PUT. Two who move one tag in the same moment: the tag is compared
-    after the PUT and the loser is told, unless the other's PUT comes later than that.
+    The protocol has no conditional PUT. Of two who move one tag, the one who finds what it did not know
+    of puts nothing; who comes between another's HEAD and PUT is found out by `ensure_names` later.
     """
     index = make_index(children, media_type)
-    reference = _spell(registry, repository, tag)
+    reference = spell(registry, repository, tag)
     _ensure_complete(index, required, reference)
     before = registry.lookup_descriptor(repository, tag)
     if before and before.digest == index.digest:
         return index.descriptor
+    if before and known is not None and before.digest not in known:
+        raise moved_meanwhile(reference, before.digest)
     for child in index.manifests:
         _ensure_present(child, registry, repository, reference)
     if before:
@@ -266,8 +298,23 @@ def publish_index(
                 remedy="Release the missing platforms too, or say that they may be dropped: "
                 + " ".join(f"--allow-drop-platform {platform}" for platform in dropped),
             )
-    observe(_put(index, tag, before, registry=registry, repository=repository))
+    _put(index, tag, before, registry=registry, repository=repository, observe=observe)
     return index.descriptor
+
+
+def ensure_names(registry: Registry, repository: str, tag: str, wanted: Digest) -> None:
+    """Raises Conflict when the tag, which named `wanted`, names something else by now."""
+    found = registry.lookup_descriptor(repository, tag)
+    if found is None or found.digest != wanted:
+        raise moved_meanwhile(spell(registry, repository, tag), found.digest if found else None)
+
+
+def moved_meanwhile(reference: str, found: Digest | None) -> Conflict:
+    """What the loser of two releases is told."""
+    return Conflict(
+        f"{reference} was moved by someone else during this release: it names {found or 'nothing'} now",
+        remedy="Nothing of theirs was replaced. Release again if it should be yours: what is there is used.",
+    )
 
 
 def _ensure_complete(index: Index, required: Sequence[Platform], reference: str) -> None:
@@ -323,9 +370,12 @@ def _put(
     *,
     registry: Registry,
     repository: str,
-) -> TagMoved:
+    observe: Observer,
+) -> None:
     """PUT, and compare both what the registry answers and what it hands out then."""
-    reference = _spell(registry, repository, selector)
+    reference = spell(registry, repository, selector)
+    stood = before.digest if before else None
+    observe(TagMoving(reference=reference, before=stood, after=manifest.digest))
     answered = registry.put_manifest(repository, selector, manifest)
     if answered != manifest.digest:
         raise DigestMismatch(reference, expected=manifest.digest, actual=answered)
@@ -334,64 +384,13 @@ def _put(
         raise DigestMismatch(
             reference, expected=manifest.digest, actual=after.digest if after else "that nothing is there"
         )
-    return TagMoved(reference=reference, before=before.digest if before else None, after=after.digest)
+    observe(TagMoved(reference=reference, before=stood, after=after.digest))
 
 
-def _spell(registry: Registry, repository: str, selector: str) -> str:
+def spell(registry: Registry, repository: str, selector: str) -> str:
+    """The reference of a tag or digest."""
     return f"{registry.host}/{repository}{'@' if ':' in selector else ':'}{selector}"
 
 
 def _join(platforms: Sequence[Platform]) -> str:
     return ", ".join(str(platform) for platform in platforms)
-
-
-def push_artifact(
-    document: bytes, *, artifact_type: str, registry: Registry, repository: str, tag: str
-) -> Descriptor:
-    """Put a document under `tag` as an OCI artifact of one layer, whose media type is `artifact_type`.
-
-    https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage
-    """
-    config = Descriptor.of(_EMPTY, MediaType.OCI_EMPTY)
-    layer = Descriptor.of(document, artifact_type)
-    fields = {
-        "schemaVersion": 2,
-        "mediaType": MediaType.OCI_MANIFEST.value,
-        "artifactType": artifact_type,
-        "config": config.to_json(),
-        "layers": [layer.to_json()],
-    }
-    manifest = parse_manifest(json.dumps(fields, separators=(",", ":")).encode())
-    assert isinstance(manifest, Manifest)
-    source = _InMemory({config.digest: _EMPTY, layer.digest: document})
-    return publish_image(manifest, source, registry=registry, repository=repository, tags=(tag,))
-
-
-@dataclass(frozen=True)
-class _InMemory:
-    blobs: dict[Digest, bytes]
-
-    @contextmanager
-    def open_blob(self, descriptor: Descriptor) -> Iterator[BinaryIO]:
-        yield io.BytesIO(self.blobs[descriptor.digest])
-
-
-def fetch_artifact(*, registry: Registry, repository: str, selector: str) -> bytes | None:
-    """The document that `push_artifact` put there, None when nothing is there.
-
-    Raises RegistryTrouble for an image or an index.
-    """
-    manifest = registry.lookup_manifest(repository, selector)
-    if manifest is None:
-        return None
-    if isinstance(manifest, Index) or manifest.config.media_type != MediaType.OCI_EMPTY:
-        raise RegistryTrouble(
-            f"{_spell(registry, repository, selector)} is an image, not a document",
-            remedy="Name the reference that the release printed, like HOST/releases:ID.",
-        )
-    if len(manifest.layers) != 1:
-        raise RegistryTrouble(
-            f"{_spell(registry, repository, selector)} has {len(manifest.layers)} layers; a document has one"
-        )
-    with registry.open_blob(repository, manifest.layers[0]) as content:
-        return content.read()

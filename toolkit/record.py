@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self, get_origin
 
 from toolkit.errors import UsageError
@@ -147,10 +147,23 @@ def _image(entry: Mapping[str, Any]) -> PublishedImage:
     return PublishedImage(**values | lists | {"packages": packages})
 
 
-def release_id(created: datetime, images: Sequence[PublishedImage]) -> str:
-    """`20261121T081500Z-1a2b3c4d`: UTC time and a short hash of what the release holds."""
-    content = "\n".join(f"{image.identifier} {image.digest} {image.index_digest}" for image in images)
-    return f"{created:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC as records and journals have it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def release_id(began: datetime, destination: str, builds: Mapping[str, str]) -> str:
+    """`20261121T081500Z-1a2b3c4d`: UTC time and a short hash of what is released, build ids by identifier,
+    and where to. It is known when a release begins, and stays when a killed one is gone on with."""
+    content = "\n".join([destination, *(f"{name} {build}" for name, build in sorted(builds.items()))])
+    return f"{began:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def start_of(now: datetime, before: ReleaseRecord | None) -> datetime:
+    """When a release begins: later than the one before it, also where this machine's clock runs behind."""
+    if before is None:
+        return now
+    return max(now, datetime.fromisoformat(before.created) + timedelta(seconds=1))
 
 
 def account_and_region(registry: str) -> tuple[str, str]:

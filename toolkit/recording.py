@@ -6,15 +6,16 @@ from datetime import datetime
 
 from toolkit.catalog.model import Consumer, Support
 from toolkit.oci import Index, Reference
+from toolkit.planning import Destination
 from toolkit.record import (
     Package,
     PublishedImage,
     ReleaseRecord,
     account_and_region,
     carried_over,
-    release_id,
+    rfc3339,
 )
-from toolkit.release import Destination, Finished, Outcome
+from toolkit.release import Finished, Outcome
 from toolkit.support import in_texts
 
 
@@ -22,14 +23,15 @@ from toolkit.support import in_texts
 class Circumstances:
     """What a record says besides the outcome.
 
-    `before` is the newest record there is; `known` are the units that the catalog still has, by
-    identifier, with their support at this time.
+    `release` is its id and `began` when it began; `before` is the newest record there is; `known` are the
+    units that the catalog still has, by identifier, with their support at this time.
     """
 
     to: Destination
+    release: str
+    began: datetime
     before: ReleaseRecord | None
     known: Mapping[str, Support]
-    now: datetime
     toolkit: str
     warnings: tuple[str, ...] = ()
 
@@ -52,8 +54,8 @@ def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
         known=circumstances.known,
     )
     return ReleaseRecord(
-        release=release_id(circumstances.now, images),
-        created=_rfc3339(circumstances.now),
+        release=circumstances.release,
+        created=rfc3339(circumstances.began),
         registry=circumstances.to.place,
         images=images,
         toolkit=circumstances.toolkit,
@@ -112,7 +114,7 @@ def _row(
         verification={check.name: "passed" for check in verification.checks if check.ok},
         emulated=earlier.emulated if earlier and not finished.built else finished.emulated,
         durations=earlier.durations if earlier and not finished.built else finished.durations,
-        created=earlier.created if earlier else _rfc3339(circumstances.now),
+        created=earlier.created if earlier else rfc3339(circumstances.began),
         remark=unit.remark,
         uri=str(place.with_digest(deployed.digest)),
         index_tag=unit.list_tag if index else "",
@@ -150,7 +152,3 @@ def _relisted(image: PublishedImage, lists: Mapping[tuple[str, str], tuple[str, 
     listed = str(image.pinned.with_digest(index.digest))
     uri = image.uri if image.consumer == Consumer.SAGEMAKER else listed
     return replace(image, index_tag=tag, index_uri=listed, index_digest=index.digest, uri=uri)
-
-
-def _rfc3339(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

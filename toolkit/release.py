@@ -5,55 +5,39 @@ people pull, per architecture and the list, move only when all units of the list
 of them failed: a list can be old or new, never half.
 """
 
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from toolkit import tags
-from toolkit.errors import RegistryTrouble, ToolkitError
-from toolkit.oci import Descriptor, ImageConfig, Index, Manifest, Platform
+from toolkit.errors import ToolkitError
+from toolkit.journal import Began, Journal, State, Verified, event_of
+from toolkit.journal import Step as ReleaseStep
+from toolkit.oci import Descriptor, Digest, Index, Manifest, Platform
 from toolkit.plan import (
     Action,
-    Observed,
     Plan,
     PlannedList,
     PlannedUnit,
-    decide,
     expected_index,
-    unasked,
-    wanted_tags,
 )
+from toolkit.planning import Destination
 from toolkit.progress import Event, Kind, Reporter
-from toolkit.publish import Registry, publish_image, publish_index
-from toolkit.render import LABEL, RenderedUnit
-from toolkit.units import BuildUnit, with_siblings
-from toolkit.verify import ImageSource, Verification
-from toolkit.workshop import Made, Watch, Workshop, check, make
+from toolkit.publish import (
+    Step,
+    ensure_names,
+    moved_meanwhile,
+    publish_image,
+    publish_index,
+)
+from toolkit.record import release_id, rfc3339
+from toolkit.render import RenderedUnit
+from toolkit.verify import Verification
+from toolkit.workshop import Made, Watch, Workshop, check, make, reopen
 
 _LOOKUPS = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Destination:
-    """A registry, the path before every repository ("" or "team/ml"), and how to read it as images."""
-
-    registry: Registry
-    prefix: str
-    images: Callable[[str], ImageSource]  # by full repository name
-
-    @property
-    def place(self) -> str:
-        """HOST[:PORT][/PATH], as it was asked for."""
-        return f"{self.registry.host}/{self.prefix}" if self.prefix else self.registry.host
-
-    def repository(self, name: str) -> str:
-        return f"{self.prefix}/{name}" if self.prefix else name
-
-    def reference(self, name: str, tag: str) -> str:
-        return f"{self.registry.host}/{self.repository(name)}:{tag}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,70 +59,47 @@ class Finished:
 class Outcome:
     """`lists` are the published ones by (repository, tag); `failures` by identifier or list reference.
 
+    `wanted` is how many units were asked for,
     `withheld` are finished units whose public tags were not moved because another unit failed.
     """
 
     finished: tuple[Finished, ...]
     lists: Mapping[tuple[str, str], Index]
     failures: Mapping[str, ToolkitError]
+    wanted: int
     withheld: frozenset[str] = frozenset()
 
 
-def plan_release(
-    selected: Sequence[BuildUnit],
-    every: Sequence[BuildUnit],
+def beginning(
+    plan: Plan,
     *,
-    render: Callable[[BuildUnit], RenderedUnit],
     to: Destination,
-) -> Plan:
-    """One HEAD per unit and per list; for units that are not there, what stood in their place.
-
-    Raises RegistryUnavailable, LockInvalid, UsageError.
-    """
-    chosen, everything = _rendered(selected, every, render)
-    with ThreadPoolExecutor(_LOOKUPS) as pool:
-        pairs = wanted_tags(everything)
-        found = pool.map(lambda pair: to.registry.lookup_descriptor(to.repository(pair[0]), pair[1]), pairs)
-        descriptors = dict(zip(pairs, found, strict=True))
-        missing = [
-            each for each in chosen if not descriptors[each.unit.repository, tags.build_tag(each.build_id)]
-        ]
-        before = pool.map(lambda each: lookup_inputs(to, each.unit), missing)
-        inputs = {each.unit.identifier: was for each, was in zip(missing, before, strict=True) if was}
-    return decide(chosen, everything, Observed(descriptors=descriptors, inputs=inputs))
-
-
-def plan_offline(
-    selected: Sequence[BuildUnit],
-    every: Sequence[BuildUnit],
-    *,
-    render: Callable[[BuildUnit], RenderedUnit],
-) -> Plan:
-    """The plan for a registry that has nothing. Raises LockInvalid, UsageError."""
-    chosen, everything = _rendered(selected, every, render)
-    return decide(chosen, everything, unasked(everything))
-
-
-def _rendered(
-    selected: Sequence[BuildUnit], every: Sequence[BuildUnit], render: Callable[[BuildUnit], RenderedUnit]
-) -> tuple[tuple[RenderedUnit, ...], tuple[RenderedUnit, ...]]:
-    """The selected units, and these with all that stand behind the same lists."""
-    rendered = {unit.identifier: render(unit) for unit in with_siblings(selected, every)}
-    return tuple(rendered[unit.identifier] for unit in selected), tuple(rendered.values())
-
-
-def lookup_inputs(to: Destination, unit: BuildUnit) -> Mapping[str, str] | None:
-    """The inputs label of the image under the unit's per-architecture tag, None without image or label."""
-    repository = to.repository(unit.repository)
-    manifest = to.registry.lookup_manifest(repository, unit.arch_tag)
-    if not isinstance(manifest, Manifest):
-        return None
-    with suppress(ValueError, RegistryTrouble):
-        with to.registry.open_blob(repository, manifest.config) as blob:
-            labels = ImageConfig.parse(blob.read()).labels
-        inputs = json.loads(labels.get(f"{LABEL}.inputs", "null"))
-        return inputs if isinstance(inputs, dict) else None
-    return None
+    began: datetime,
+    dropped: Collection[Platform] = (),
+    continues: str = "",
+) -> Began:
+    """The first event of a release's journal. `dropped` are the platforms that a list may lose; otherwise
+    none is replaced by one with fewer."""
+    builds = {unit.identifier: unit.rendered.build_id for unit in plan.units}
+    return Began(
+        release=release_id(began, to.place, builds),
+        at=rfc3339(began),
+        destination=to.place,
+        steps=tuple(
+            ReleaseStep(
+                identifier=unit.identifier,
+                build_id=unit.rendered.build_id,
+                inputs=dict(unit.rendered.inputs),
+            )
+            for unit in plan.units
+        ),
+        lists={
+            to.reference(each.repository, each.tag): each.present.digest if each.present else ""
+            for each in plan.lists
+        },
+        dropped=tuple(sorted(map(str, dropped))),
+        continues=continues,
+    )
 
 
 def carry_out(
@@ -148,14 +109,16 @@ def carry_out(
     to: Destination,
     jobs: int,
     report: Reporter,
-    may_drop: frozenset[Platform] = frozenset(),
+    journal: Journal,
+    so_far: State,
 ) -> Outcome:
     """Build what is to be built, verify, publish. One unit failing stops no other.
 
-    `may_drop` are platforms that a list may lose; otherwise none is replaced by one with fewer.
+    Each step is in `journal` before it counts; `so_far` is what stands there: the plan's beginning, and
+    of a release that is gone on with what it came to.
     Raises KeyboardInterrupt when interrupted; whatever has its public tags by then is complete.
     """
-    run = _Run(plan=plan, workshop=workshop, to=to, report=report, may_drop=may_drop)
+    run = _Run(plan=plan, workshop=workshop, to=to, report=report, journal=journal, so_far=so_far)
     pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="unit")
     try:
         pending = {
@@ -169,10 +132,12 @@ def carry_out(
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+    run.look_again()
     return Outcome(
         finished=tuple(run.finished[name] for name in sorted(run.finished)),
         lists=run.lists,
         failures=run.failures,
+        wanted=len(plan.units),
         withheld=frozenset(run.withheld),
     )
 
@@ -187,10 +152,13 @@ class _Run:
         workshop: Workshop,
         to: Destination,
         report: Reporter,
-        may_drop: frozenset[Platform],
+        journal: Journal,
+        so_far: State,
     ) -> None:
         self._plan = plan
-        self._may_drop = may_drop
+        self._may_drop = frozenset(Platform.parse(text) for text in so_far.began.dropped)
+        self._journal = journal
+        self._so_far = so_far
         self._workshop = workshop
         self._to = to
         self._report = report
@@ -204,6 +172,8 @@ class _Run:
         self.lists: dict[tuple[str, str], Index] = {}
         self.failures: dict[str, ToolkitError] = {}
         self.withheld: set[str] = set()
+        self._built: dict[str, Verified] = dict(so_far.verified)
+        self._settled: list[tuple[PlannedList, Sequence[str]]] = []
 
     def finish(self, planned: PlannedUnit, number: int) -> Finished:
         """Bring one unit to its verified image under its `b-` tag."""
@@ -226,15 +196,35 @@ class _Run:
         return finished
 
     def _build(self, planned: PlannedUnit, watch: Watch) -> Finished:
-        made = make(planned.rendered, self._workshop, watch)
+        made = self._made_before(planned, watch) or self._make(planned, watch)
         watch.tell(Kind.STAGE, f"publishing {made.manifest.size / 1e6:.0f} MB")
         with watch.timed("publish"):
             image = self._publish(made, planned, watch)
         finished = self._read_back(planned, image, watch)
-        shutil.rmtree(made.layout)
-        if image.digest != made.manifest.digest:
-            return finished
-        return replace(finished, built=True, emulated=self._workshop.emulates(planned.rendered))
+        shutil.rmtree(made.layout, ignore_errors=True)
+        return finished
+
+    def _made_before(self, planned: PlannedUnit, watch: Watch) -> Made | None:
+        """What an earlier run of this release built and verified, if it is still that."""
+        verified = self._so_far.verified.get(planned.identifier)
+        if not verified:
+            return None
+        made = reopen(planned.rendered, verified.digest, self._workshop, watch)
+        if made:
+            watch.durations.update(verified.durations)
+        return made
+
+    def _make(self, planned: PlannedUnit, watch: Watch) -> Made:
+        made = make(planned.rendered, self._workshop, watch)
+        verified = Verified(
+            identifier=planned.identifier,
+            digest=made.manifest.digest,
+            durations=dict(watch.durations),
+            emulated=self._workshop.emulates(planned.rendered),
+        )
+        self._journal.append(verified)
+        self._built[planned.identifier] = verified
+        return made
 
     def _publish(self, made: Made, planned: PlannedUnit, watch: Watch) -> Descriptor:
         """The image that stands under the build tag afterwards: the first one put there stays, as others
@@ -247,9 +237,24 @@ class _Run:
                 Kind.NOTE, f"another release put {planned.build_tag} meanwhile: {there.digest} is kept"
             )
             return there
+        uploads = {
+            Digest(digest): upload.address
+            for (where, digest), upload in self._so_far.uploads.items()
+            if where == repository
+        }
         return publish_image(
-            made.manifest, made.source, registry=registry, repository=repository, tags=(planned.build_tag,)
+            made.manifest,
+            made.source,
+            registry=registry,
+            repository=repository,
+            tags=(planned.build_tag,),
+            uploads=uploads,
+            observe=self._write_down,
         )
+
+    def _write_down(self, step: Step) -> None:
+        if event := event_of(step):
+            self._journal.append(event)
 
     def _read_back(self, planned: PlannedUnit, image: Descriptor | None, watch: Watch) -> Finished:
         """Verify what the registry hands out; layers that were verified on this run are not read twice."""
@@ -257,8 +262,17 @@ class _Run:
         with watch.timed("read back"):
             source = self._to.images(self._to.repository(planned.rendered.unit.repository))
             verification = check(source, planned.rendered, self._workshop, watch, selector=image.digest)
+        # This release built it, be it before it was killed.
+        built = self._built.get(planned.identifier)
+        if not built or built.digest != image.digest:
+            built = None
         return Finished(
-            rendered=planned.rendered, image=image, verification=verification, durations=dict(watch.durations)
+            rendered=planned.rendered,
+            image=image,
+            verification=verification,
+            durations={**(built.durations if built else {}), **watch.durations},
+            built=built is not None,
+            emulated=built is not None and built.emulated,
         )
 
     def collect(self, planned: PlannedUnit, future: "Future[Finished]") -> None:
@@ -279,13 +293,60 @@ class _Run:
             self._tell(Kind.WARNING, subject, f"not published: {', '.join(failed)} failed")
             return
         try:
+            index = expected_index(group.members, self._images(group))
+            self._ensure_unmoved(group, index, subject)
             for name in mates:
                 self._tag(self.finished[name])
-            self._publish_list(group, subject)
+            self._publish_list(group, index, subject)
         except ToolkitError as error:
-            self.failures[subject] = error
-            self.withheld |= set(mates)
-            self._tell(Kind.FAILED, subject, error.message)
+            self._fail(subject, mates, error)
+        else:
+            self._settled.append((group, mates))
+
+    def _fail(self, subject: str, mates: Sequence[str], error: ToolkitError) -> None:
+        self.failures[subject] = error
+        self.withheld |= set(mates)
+        self._tell(Kind.FAILED, subject, error.message)
+
+    def _known(self, group: PlannedList, index: Index | None) -> frozenset[Digest]:
+        """What the list's tag may name: what it named when the release began, and what it is to name."""
+        stood = self._so_far.began.lists[self._to.reference(group.repository, group.tag)]
+        return frozenset(Digest(text) for text in (stood, index and index.digest) if text)
+
+    def _ensure_unmoved(self, group: PlannedList, index: Index | None, subject: str) -> None:
+        """Before any of its tags is moved. Raises Conflict when someone else released it meanwhile."""
+        found = self._to.registry.lookup_descriptor(self._to.repository(group.repository), group.tag)
+        if found and found.digest not in self._known(group, index):
+            raise moved_meanwhile(subject, found.digest)
+
+    def look_again(self) -> None:
+        """At the end: the tags that were moved still name what they were given.
+
+        Of two releases in the same moment one is told here at the latest, unless the other is so late that
+        it was told itself: it found a list that it did not know of.
+        """
+        with ThreadPoolExecutor(_LOOKUPS) as pool:
+            for trouble in pool.map(self._moved_away, self._settled):
+                if trouble:
+                    group, mates, error = trouble
+                    self.lists.pop((group.repository, group.tag), None)
+                    self._fail(self._to.reference(group.repository, group.tag), mates, error)
+
+    def _moved_away(
+        self, settled: tuple[PlannedList, Sequence[str]]
+    ) -> tuple[PlannedList, Sequence[str], ToolkitError] | None:
+        group, mates = settled
+        repository = self._to.repository(group.repository)
+        finished = [self.finished[name] for name in mates]
+        wanted = {each.rendered.unit.arch_tag: each.image.digest for each in finished}
+        if index := self.lists.get((group.repository, group.tag)):
+            wanted[group.tag] = index.digest
+        try:
+            for tag, digest in wanted.items():
+                ensure_names(self._to.registry, repository, tag, digest)
+        except ToolkitError as error:
+            return group, mates, error
+        return None
 
     def _tag(self, finished: Finished) -> None:
         unit = finished.rendered.unit
@@ -294,13 +355,17 @@ class _Run:
         manifest = source.get_manifest(finished.image.digest)
         assert isinstance(manifest, Manifest)
         publish_image(
-            manifest, source, registry=self._to.registry, repository=repository, tags=(unit.arch_tag,)
+            manifest,
+            source,
+            registry=self._to.registry,
+            repository=repository,
+            tags=(unit.arch_tag,),
+            observe=self._write_down,
         )
 
-    def _publish_list(self, group: PlannedList, subject: str) -> None:
-        images = self._images(group)
-        index = expected_index(group.members, images)
+    def _publish_list(self, group: PlannedList, index: Index | None, subject: str) -> None:
         if index is None:
+            images = self._images(group)
             absent = [m.unit.identifier for m in group.members if m.unit.identifier not in images]
             self._tell(Kind.WARNING, subject, f"not published: {', '.join(absent)} is not in the registry")
             return
@@ -312,6 +377,8 @@ class _Run:
             repository=self._to.repository(group.repository),
             tag=group.tag,
             may_drop=self._may_drop,
+            known=self._known(group, index),
+            observe=self._write_down,
         )
         self.lists[group.repository, group.tag] = index
         self._tell(Kind.FINISHED, subject, index.digest)

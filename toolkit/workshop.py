@@ -1,5 +1,7 @@
 """Rendered unit → verified layout on disk: build, then prove, before anything is published."""
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,9 @@ from toolkit.progress import Event, Kind, Reporter
 from toolkit.render import RenderedUnit, emulates
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, Verification, verify_image
+
+# How the name of a layout begins that is being written.
+UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +105,8 @@ class Watch:
 def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
     """Build one unit and verify what came out. Raises BuildFailed, VerificationFailed, NeedNotMet."""
     unit = rendered.unit
-    layout = workshop.layouts / unit.identifier
+    # Where nobody else writes: a docker client whose toolkit was killed may still be at work.
+    fresh = workshop.layouts / f"{UNFINISHED}{os.getpid()}-{unit.identifier}"
     downloads = None
     if rendered.downloads:
         watch.tell(Kind.STAGE, f"fetching downloads: {len(rendered.downloads)}")
@@ -109,7 +115,7 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
     request = BuildRequest(
         rendered=rendered,
         base_layout=workshop.base_layout(unit),
-        layout=layout,
+        layout=fresh,
         log=workshop.logs / f"{unit.identifier}.log",
         revision=workshop.revision,
         source=workshop.source,
@@ -126,6 +132,31 @@ def make(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
 
     with watch.timed("build"), _disk_trouble(unit.identifier):
         workshop.tools().builder.build(request, on_stage=tell)
+        layout = workshop.layouts / unit.identifier
+        shutil.rmtree(layout, ignore_errors=True)
+        fresh.rename(layout)
+    return _proved(rendered, workshop, watch)
+
+
+def reopen(rendered: RenderedUnit, digest: str, workshop: Workshop, watch: Watch) -> Made | None:
+    """The layout that was made before and is the image `digest` to the last byte; None when it is not."""
+    try:
+        made = _proved(rendered, workshop, watch)
+        if made.manifest.digest != digest:
+            raise VerificationFailed(f"it is {made.manifest.digest}")
+        # Layers that were scanned once are not read again to verify them: here they are.
+        for blob in (made.manifest.config, *made.manifest.layers):
+            with made.source.open_blob(blob) as content:
+                while content.read(1 << 20):
+                    pass
+    except ToolkitError as error:
+        watch.tell(Kind.NOTE, f"its layout is not what was verified, it is built again: {error.message}")
+        return None
+    return made
+
+
+def _proved(rendered: RenderedUnit, workshop: Workshop, watch: Watch) -> Made:
+    layout = workshop.layouts / rendered.unit.identifier
     source = workshop.layout(layout)
     with watch.timed("verify"):
         verification = check(source, rendered, workshop, watch)

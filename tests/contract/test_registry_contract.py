@@ -11,15 +11,14 @@ import pytest
 from tests.images import AMD64, ARM64, OCI, FakeImage, image_of, layer, program, single
 from toolkit.adapters.layout import OciLayout
 from toolkit.adapters.registry import RegistryImages
+from toolkit.artifacts import fetch_artifact, push_artifact
 from toolkit.blobs import BlobCorrupt
 from toolkit.errors import RegistryTrouble
 from toolkit.oci import Descriptor, Digest, Index, Manifest, MediaType, Platform, make_index, make_manifest
 from toolkit.publish import (
     Registry,
-    fetch_artifact,
     publish_image,
     publish_index,
-    push_artifact,
 )
 from toolkit.verify import verify_reference
 

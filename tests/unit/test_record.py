@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from toolkit.record import (
     account_and_region,
     carried_over,
     release_id,
+    start_of,
 )
 
 RECORD = record(image("a-arm64"), image("b-amd64", remark="größer | as arm64's"))
@@ -109,17 +110,27 @@ def test_bytes_that_are_no_text_are_no_record() -> None:
         ReleaseRecord.loads(b"\xff\xfe\x00")
 
 
+MOMENT = datetime(2026, 11, 21, 8, 15, tzinfo=UTC)
+
+
 def test_a_release_id_is_utc_time_and_a_short_hash() -> None:
-    moment = datetime(2026, 11, 21, 8, 15, tzinfo=UTC)
-    assert release_id(moment, []) == "20261121T081500Z-e3b0c442"
+    assert release_id(MOMENT, "", {}) == "20261121T081500Z-e3b0c442"
 
 
-def test_a_release_id_follows_from_what_is_released() -> None:
-    moment = datetime(2026, 11, 21, 8, 15, tzinfo=UTC)
-    one = release_id(moment, [image("a-arm64")])
-    assert one == release_id(moment, [image("a-arm64", remark="another remark")])
-    assert one != release_id(moment, [image("a-arm64", digest="sha256:" + "9" * 64)])
-    assert one != release_id(moment, [image("a-arm64", index_digest="sha256:" + "9" * 64)])
+def test_a_release_id_follows_from_what_is_released_and_where_to() -> None:
+    one = release_id(MOMENT, "registry.example", {"a-amd64": "1", "a-arm64": "2"})
+    assert one == release_id(MOMENT, "registry.example", {"a-arm64": "2", "a-amd64": "1"})
+    assert one != release_id(MOMENT, "registry.example", {"a-amd64": "1", "a-arm64": "3"})
+    assert one != release_id(MOMENT, "registry.example/ml", {"a-amd64": "1", "a-arm64": "2"})
+
+
+def test_a_release_begins_after_the_one_before_it_whatever_the_clock_says() -> None:
+    before = ReleaseRecord(
+        release="20261121T081500Z-e3b0c442", created="2026-11-21T08:15:00Z", registry="", images=()
+    )
+    assert start_of(MOMENT, None) == MOMENT
+    assert start_of(MOMENT + timedelta(hours=1), before) == MOMENT + timedelta(hours=1)
+    assert start_of(MOMENT - timedelta(hours=1), before) == MOMENT + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(

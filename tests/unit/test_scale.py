@@ -11,8 +11,8 @@ from toolkit.adapters.registry import RegistryImages
 from toolkit.catalog.model import Consumer
 from toolkit.cli.plan_text import plan_lines
 from toolkit.oci import Architecture
+from toolkit.planning import Destination, plan_release
 from toolkit.preview import preview
-from toolkit.release import Destination, plan_release
 from toolkit.render import RenderedUnit
 from toolkit.support import known_ends, supports_of
 

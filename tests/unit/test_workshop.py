@@ -1,5 +1,6 @@
 """One unit from its Dockerfile to a verified layout."""
 
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from toolkit.build import BuildRequest, OnStage
 from toolkit.errors import BuildFailed, ExitCode, NeedNotMet, VerificationFailed
 from toolkit.progress import Event, Kind
 from toolkit.render import RenderedUnit
-from toolkit.workshop import Tools, Watch, build_only, check, make
+from toolkit.workshop import UNFINISHED, Tools, Watch, build_only, check, make
 
 ARM = rendered(unit(ARM64))
 AMD = rendered(unit(AMD64))
@@ -51,7 +52,7 @@ def test_a_builder_is_told_all_that_a_build_takes(house: House) -> None:
     assert builder.request == BuildRequest(
         rendered=ARM,
         base_layout="base of debian11",
-        layout=house.directory / "layouts" / ARM64,
+        layout=house.directory / "layouts" / f"{UNFINISHED}{os.getpid()}-{ARM64}",
         log=house.directory / "logs" / f"{ARM64}.log",
         revision="abc",
         source="url",

@@ -55,8 +55,8 @@ def plan(
     from toolkit.cli.reaching import unreachable
     from toolkit.cli.records import lookup_last
     from toolkit.cli.world import destination, lookup_bases
+    from toolkit.planning import plan_offline, plan_release
     from toolkit.preview import preview
-    from toolkit.release import plan_offline, plan_release
     from toolkit.support import supports_of
 
     if explain and (selection.patterns or selection.wanted):

@@ -3,20 +3,34 @@
 import os
 from pathlib import Path
 
+from toolkit.artifacts import fetch_artifact, push_artifact
 from toolkit.cli.settings import Settings
 from toolkit.errors import UsageError
-from toolkit.oci import Reference
-from toolkit.publish import fetch_artifact, push_artifact
+from toolkit.oci import Digest, Reference
+from toolkit.planning import Destination
 from toolkit.record import NEWEST, RELEASES, ReleaseRecord
-from toolkit.release import Destination
 from toolkit.tables import FORMATS, RELEASED
 
 RECORD_TYPE = "application/vnd.multiarch-images.release.v1+json"
 
 
+def keep_record(settings: Settings, record: ReleaseRecord) -> Digest:
+    """dist/releases/ID.json, whole or not there; the digest of its bytes."""
+    _replace(settings.dist / "releases" / f"{record.release}.json", record.dumps())
+    return Digest.of(record.dumps().encode())
+
+
+def lookup_kept(settings: Settings, release: str, digest: str) -> ReleaseRecord | None:
+    """The record that was kept, None when it is not there or not as it was."""
+    path = settings.dist / "releases" / f"{release}.json"
+    if not path.is_file() or Digest.of(path.read_bytes()) != digest:
+        return None
+    return ReleaseRecord.loads(path.read_bytes(), name=str(path))
+
+
 def write_record(settings: Settings, record: ReleaseRecord) -> None:
     """dist/releases/ID.json, dist/release.json and dist/uris.*: each whole or not there."""
-    _replace(settings.dist / "releases" / f"{record.release}.json", record.dumps())
+    keep_record(settings, record)
     _replace(settings.dist / "release.json", record.dumps())
     for kind in RELEASED:
         _replace(settings.dist / f"uris.{kind}", FORMATS[kind].write(record))
@@ -25,7 +39,10 @@ def write_record(settings: Settings, record: ReleaseRecord) -> None:
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(text)
+    with fresh.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave an empty file under the name
     fresh.replace(path)
 
 

@@ -2,8 +2,9 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,17 +21,18 @@ from toolkit.machine.facts import Engine, Facts
 from toolkit.machine.mirrors import debian_mirrors
 from toolkit.machine.needs import needs
 from toolkit.oci import Architecture, Digest, Index, Reference
+from toolkit.planning import Destination
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.publish import Registry
-from toolkit.release import Destination
 from toolkit.render import RenderedUnit
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
-from toolkit.workshop import Tools, Workshop
+from toolkit.workshop import UNFINISHED, Tools, Workshop
 
 if TYPE_CHECKING:
     from toolkit.adapters.aws import Aws
     from toolkit.adapters.downloads import Downloads
+    from toolkit.adapters.journal import Journals
     from toolkit.adapters.uv import UvResolver
 
 
@@ -213,14 +215,28 @@ def fetch_downloads(
     return kept().gather(rendered.downloads, settings.cache / "contexts" / rendered.unit.identifier)
 
 
-def layouts(settings: Settings, report: Reporter) -> AbstractContextManager[None]:
-    """The layouts for this process alone: two builds of one unit write to one directory."""
+@contextmanager
+def layouts(settings: Settings, report: Reporter) -> Iterator[bool]:
+    """The layouts for this process alone; yields whether another one had to end first.
+
+    What builds that were killed left behind is removed.
+    """
     from toolkit.adapters.locks import only_process
 
     def tell() -> None:
         report(Event(kind=Kind.NOTE, text="another build of this project is running; waiting for it to end"))
 
-    return only_process(settings.cache / "layouts", on_wait=tell)
+    directory = settings.cache / "layouts"
+    with only_process(directory, on_wait=tell) as waited:
+        for left in directory.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield waited
+
+
+def journals(settings: Settings) -> "Journals":
+    from toolkit.adapters.journal import Journals
+
+    return Journals(settings.dist / "journal")
 
 
 def building_tools(settings: Settings, docker_config: Callable[[], Path] | None = None) -> Tools:

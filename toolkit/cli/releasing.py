@@ -1,0 +1,267 @@
+"""The whole of `toolkit release`: from what was asked for to record and tables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import toolkit
+from toolkit.bases import BuiltBase
+from toolkit.catalog.model import State as Accepted
+from toolkit.catalog.model import Support
+from toolkit.cli.journals import begin, ensure_fits, get_left, go_on, lookup_left, tell_left, units_of
+from toolkit.cli.project import Project, identities, renderer
+from toolkit.cli.records import keep_record, lookup_kept, lookup_record, push_record, write_record
+from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
+from toolkit.cli.world import Bases, layouts, lookup_bases, workshop
+from toolkit.errors import UsageError
+from toolkit.journal import Ended, Journal, Recorded, State
+from toolkit.lock import other_digests
+from toolkit.oci import Platform
+from toolkit.plan import Plan
+from toolkit.planning import Destination, plan_release
+from toolkit.progress import Event, Kind, Reporter
+from toolkit.record import ReleaseRecord, start_of
+from toolkit.recording import Circumstances, record_of
+from toolkit.release import Outcome, carry_out
+from toolkit.render import require_locked
+from toolkit.selection import Selection, select
+from toolkit.support import in_texts, supports_of
+from toolkit.units import BuildUnit
+from toolkit.workshop import Workshop
+
+# A clock that is less behind than this is told to nobody.
+_CLOCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    selection: Selection
+    resume: bool
+    dropped: frozenset[Platform]
+    jobs: int
+    cold: bool
+    locked: bool
+    accepted: Sequence[Accepted]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sight:
+    """What is to be done, and what there is: bases, the newest record, a release that did not end well."""
+
+    plan: Plan
+    present: Mapping[str, BuiltBase]
+    known: Mapping[str, Support]
+    before: ReleaseRecord | None
+    left: State | None
+
+    @property
+    def done(self) -> ReleaseRecord | None:
+        """The record that says all there is to say already."""
+        cut_off = self.left is not None and self.left.ended is None
+        says_it = _has_all(self.before, self.plan) and _has_support(self.before, self.known)
+        return self.before if self.plan.is_done and not cut_off and says_it else None
+
+
+def bring(
+    project: Project,
+    wish: Wish,
+    *,
+    to: Destination,
+    docker_config: Callable[[], Path] | None,
+    report: Reporter,
+) -> Outcome:
+    """Bring `to` to what the catalog says. What is there already costs one HEAD per unit and list.
+
+    `docker_config` gives the directory that docker clients are to take in place of their own.
+    """
+    sight = _look(project, wish, to, report)
+    if sight.done:
+        return _nothing_to_do(project, sight.done, sight.plan, report)
+    with layouts(project.settings, report) as waited:
+        if waited:  # the other process may have done all of it
+            sight = _look(project, wish, to, report)
+            if sight.done:
+                return _nothing_to_do(project, sight.done, sight.plan, report)
+        bases = Bases(project=project, locked_only=wish.locked)
+        shop = workshop(project.settings, bases=bases, cold=wish.cold, docker_config=docker_config)
+        return _Release(project=project, wish=wish, to=to, bases=bases, shop=shop, report=report).run(sight)
+
+
+def _look(project: Project, wish: Wish, to: Destination, report: Reporter) -> _Sight:
+    look_up = get_left if wish.resume else lookup_left
+    left = look_up(project.settings, to, report)
+    if wish.resume and left:
+        if str(wish.selection):
+            raise UsageError(
+                f"--resume goes on with the images of release {left.release}; it takes no others",
+                remedy="Leave the names and the options that choose images out, or leave --resume out.",
+            )
+        selected = units_of(left, project.units)
+    else:
+        selected = select(project.units, wish.selection, project.catalog)
+    refuse_unsupported(project, selected, wish.accepted)
+    warn_of_unsupported(project, selected, report)
+    present = lookup_bases(project)
+    return _Sight(
+        plan=_plan(project, selected, present, to),
+        present=present,
+        known=supports_of(project.units, project.sources.ends, on=today()),
+        before=lookup_record(project.settings, to),
+        left=left,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Release:
+    """A release with something to do."""
+
+    project: Project
+    wish: Wish
+    to: Destination
+    bases: Bases
+    shop: Workshop
+    report: Reporter
+
+    def run(self, sight: _Sight) -> Outcome:
+        plan, warnings = self._with_bases(sight)
+        began = start_of(datetime.now(UTC), sight.before)
+        journal, so_far = self._begin(sight.left, plan, began)
+        if so_far.recorded and (record := _kept(self.project, so_far)):
+            return _end_recorded(self.project, record, plan, self.to, journal)
+        _tell_clock(began, self.report)
+        outcome = carry_out(
+            plan,
+            workshop=self.shop,
+            to=self.to,
+            jobs=self.wish.jobs,
+            report=self.report,
+            journal=journal,
+            so_far=so_far,
+        )
+        failures = {name: error.message.partition("\n")[0] for name, error in outcome.failures.items()}
+        circumstances = Circumstances(
+            to=self.to,
+            release=so_far.release,
+            began=datetime.fromisoformat(so_far.began.at),
+            before=sight.before,
+            known=sight.known,
+            toolkit=toolkit.__version__,
+            warnings=warnings,
+        )
+        record = record_of(outcome, circumstances)
+        if record.images:
+            digest = keep_record(self.project.settings, record)
+            journal.append(Recorded(digest=digest, failures=failures))
+            write_record(self.project.settings, record)
+            push_record(record, self.to)
+            self.report(Event(kind=Kind.NOTE, text=_summary(record, outcome, self.project)))
+        journal.append(Ended(failures=failures))
+        return outcome
+
+    def _with_bases(self, sight: _Sight) -> tuple[Plan, tuple[str, ...]]:
+        if not sight.plan.to_build:
+            return sight.plan, ()
+        require_locked([unit.rendered for unit in sight.plan.to_build])
+        self.shop.tools()  # a machine that cannot build is told before a base is made
+        return _with_made_bases(self.project, sight, self.bases, self.to, self.report)
+
+    def _begin(self, left: State | None, plan: Plan, began: datetime) -> tuple[Journal, State]:
+        settings, dropped = self.project.settings, self.wish.dropped
+        if self.wish.resume and left:
+            ensure_fits(left, plan)
+            dropped |= {Platform.parse(text) for text in left.began.dropped}
+            return go_on(settings, left, plan, self.to, began=began, dropped=dropped, report=self.report)
+        if left:
+            tell_left(left, self.report)
+        return begin(settings, plan, self.to, began=began, dropped=dropped)
+
+
+def _kept(project: Project, so_far: State) -> ReleaseRecord | None:
+    """The record of a release that was cut off behind it; its bytes may be in the registry already."""
+    assert so_far.recorded
+    return lookup_kept(project.settings, so_far.release, so_far.recorded.digest)
+
+
+def _end_recorded(
+    project: Project, record: ReleaseRecord, plan: Plan, to: Destination, journal: Journal
+) -> Outcome:
+    write_record(project.settings, record)
+    push_record(record, to)
+    journal.append(Ended())
+    return Outcome(finished=(), lists={}, failures={}, wanted=len(plan.units))
+
+
+def _nothing_to_do(project: Project, record: ReleaseRecord, plan: Plan, report: Reporter) -> Outcome:
+    write_record(project.settings, record)
+    text = (
+        f"nothing changed: {len(plan.units)} units and {len(plan.lists)} lists are published as images.toml "
+        f"says ({len(plan.observed.descriptors)} HEAD requests, no engine used)"
+    )
+    report(Event(kind=Kind.NOTE, text=text))
+    return Outcome(finished=(), lists={}, failures={}, wanted=len(plan.units))
+
+
+def _tell_clock(began: datetime, report: Reporter) -> None:
+    behind = (began - datetime.now(UTC)).total_seconds()
+    if behind > _CLOCK_SECONDS:
+        text = (
+            f"this machine's clock is {behind / 60:.0f} minutes behind the release before: "
+            f"this one is dated {began:%Y-%m-%dT%H:%M:%SZ}. Set the clock."
+        )
+        report(Event(kind=Kind.WARNING, text=text))
+
+
+def _plan(
+    project: Project, selected: Sequence[BuildUnit], built: Mapping[str, BuiltBase], to: Destination
+) -> Plan:
+    return plan_release(selected, project.units, render=renderer(project, identities(project, built)), to=to)
+
+
+def _with_made_bases(
+    project: Project,
+    sight: _Sight,
+    bases: Bases,
+    to: Destination,
+    report: Reporter,
+) -> tuple[Plan, tuple[str, ...]]:
+    """Make the bases that builds need; when one is not what the plan was made with, plan again."""
+    plan, made = sight.plan, dict(sight.present)
+    for unit in plan.to_build:
+        if base := bases.ensure(unit.rendered.unit.base, report):
+            made[base.name] = base
+    warnings = tuple(
+        f"base {base.name} is not as images.lock says: {difference}"
+        for base in made.values()
+        for difference in base.drift or other_digests(project.lock, base)
+    )
+    for text in warnings:
+        report(Event(kind=Kind.WARNING, text=text))
+    if made == dict(sight.present):
+        return plan, warnings
+    selected = [unit.rendered.unit for unit in plan.units]
+    return _plan(project, selected, made, to), warnings
+
+
+def _has_all(record: ReleaseRecord | None, plan: Plan) -> bool:
+    known = {(image.identifier, image.digest) for image in record.images} if record else set()
+    return all((unit.identifier, unit.published and unit.published.digest) in known for unit in plan.units)
+
+
+def _has_support(record: ReleaseRecord | None, known: Mapping[str, Support]) -> bool:
+    """Whether what the record says of support is what can be said today."""
+    images = record.images if record else ()
+    return all(
+        image.support == in_texts(known[image.identifier]) for image in images if image.identifier in known
+    )
+
+
+def _summary(record: ReleaseRecord, outcome: Outcome, project: Project) -> str:
+    built = sum(each.built for each in outcome.finished)
+    reused = len(outcome.finished) - built
+    return (
+        f"release {record.release}: units built: {built}, reused: {reused}; lists: {len(outcome.lists)}; "
+        f"tables in {project.settings.dist.name}/uris.md, .csv, .json, .html"
+    )

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from toolkit.artifacts import fetch_artifact
 from toolkit.cli.registries import Place
 from toolkit.cli.settings import Settings
 from toolkit.cli.world import destination
 from toolkit.ecr.ensure import Live, kept_digests
 from toolkit.oci import Digest, Index
-from toolkit.publish import fetch_artifact
+from toolkit.planning import Destination
 from toolkit.record import NEWEST, RELEASES, ReleaseRecord
-from toolkit.release import Destination
 
 if TYPE_CHECKING:
     from toolkit.adapters.ecr import EcrControl

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
 
-from toolkit.catalog.model import Base, Consumer, Support
+from toolkit.catalog.model import Base, Consumer, Install, Support
 from toolkit.errors import LockInvalid, UsageError
 from toolkit.layers import members
 from toolkit.lock import Lock, LockedDownload, get_locked
@@ -181,9 +181,18 @@ def render_dockerfile(unit: BuildUnit, templates: Templates, base: str) -> str:
     )
 
 
-def _values(unit: BuildUnit, base: str) -> dict[str, str | int]:
-    """What templates may use. Raises UsageError unless each is one plain word, whatever a template does
-    with it afterwards."""
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A download as templates see it: its name below files/ of the context, and where it goes."""
+
+    name: str
+    to: str
+    strip: int
+
+
+def _values(unit: BuildUnit, base: str) -> dict[str, object]:
+    """What templates may use. Raises UsageError unless each text is one plain word, whatever a template
+    does with it afterwards. Paths have no slash before them, which would make them no word."""
     words = {
         "identifier": unit.identifier,
         "framework": unit.image.framework,
@@ -191,15 +200,36 @@ def _values(unit: BuildUnit, base: str) -> dict[str, str | int]:
         "base": base,
         "python": unit.base.python,
         "wheel_platform": wheel_platform(unit.architecture, unit.base.glibc),
+        **({"sdk": unit.sdk.version} if unit.sdk else {}),
     }
-    for name, word in words.items():
+    placed = {
+        kind: tuple(
+            Placed(name=each.filename, to=each.to.lstrip("/"), strip=each.strip)
+            for each in unit.downloads
+            if each.install is kind
+        )
+        for kind in (Install.ARCHIVE, Install.FILE)
+    }
+    files = [each for rows in placed.values() for each in rows]
+    listed = [("install", name) for name in unit.base.install]
+    listed += [("downloads", word) for each in files for word in (each.name, each.to)]
+    for name, word in (*words.items(), *listed):
         if not is_word(word):
             raise UsageError(
                 f"images.toml:{unit.image.line}: {name} {word!r} is not one plain word; it cannot stand in a "
                 "Dockerfile",
                 remedy="Use letters, digits and . _ : / @ + = - alone.",
             )
-    return {**words, "port": PORT}
+    kinds = {each.install for each in unit.downloads}
+    return {
+        **words,
+        "port": PORT,
+        "install": unit.base.install,
+        "debs": unit.apt is not None or Install.DEB in kinds,
+        "wheels": Install.WHEEL in kinds,
+        "archives": placed[Install.ARCHIVE],
+        "files": placed[Install.FILE],
+    }
 
 
 def base_name(base: Base) -> str:

@@ -46,7 +46,7 @@ class Templates:
             keep_trailing_newline=True,
         )
 
-    def render(self, name: str, values: Mapping[str, str | int], *, asked_at: str, subject: str) -> str:
+    def render(self, name: str, values: Mapping[str, object], *, asked_at: str, subject: str) -> str:
         """The text of template `name`, which `asked_at` (FILE:LINE) names for the unit `subject`.
 
         Raises UsageError that names the template and line of a mistake.
@@ -70,7 +70,7 @@ class Templates:
                 remedy=f"The template was rendered for {subject}; nothing was built.",
             ) from error
 
-    def _render(self, name: str, values: tuple[tuple[str, str | int], ...]) -> str:
+    def _render(self, name: str, values: tuple[tuple[str, object], ...]) -> str:
         """What differs between units in none of these values is one text: it is rendered once."""
         return self._environment.get_template(name).render(values)
 

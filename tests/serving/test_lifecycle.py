@@ -148,7 +148,7 @@ def test_a_model_that_does_not_load_ends_the_process_with_the_cause(
         ("SAGEMAKER_BIND_TO_PORT", "http", "SAGEMAKER_BIND_TO_PORT='http' is not a whole number"),
         ("SAGEMAKER_BIND_TO_PORT", "70000", "from 1 to 65535"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud", "SAGEMAKER_CONTAINER_LOG_LEVEL='loud' is neither"),
-        ("SERVING_FRAMEWORK", "mxnet", "SERVING_FRAMEWORK='mxnet' is not one of numpy, pytorch, tensorflow"),
+        ("SERVING_FRAMEWORK", "onnx", "SERVING_FRAMEWORK='onnx' is not one of mxnet, mxnet-eia, "),
     ],
 )
 def test_a_wrong_setting_ends_the_process_and_is_named(

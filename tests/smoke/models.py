@@ -36,8 +36,17 @@ dense = Dense()
 tf.saved_model.save(dense, "/scratch/model/1", signatures=dense.__call__.get_concrete_function())
 """
 
+_MXNET = """
+import mxnet as mx, numpy
+w = {name: mx.nd.array(value) for name, value in numpy.load("/scratch/weights.npz").items()}
+v = {name: mx.sym.var(name) for name in w}
+hidden = mx.sym.relu(mx.sym.broadcast_add(mx.sym.dot(mx.sym.var("data"), v["a"]), v["b"]))
+dense = mx.sym.broadcast_add(mx.sym.dot(hidden, v["c"]), v["d"])
+mx.model.save_checkpoint("/scratch/model/model", 0, dense, w, {})
+"""
+
 # What the framework's own image runs to write /scratch/model from /scratch/weights.npz.
-WRITERS: Mapping[str, str] = {"pytorch": _PYTORCH, "tensorflow": _TENSORFLOW}
+WRITERS: Mapping[str, str] = {"mxnet": _MXNET, "pytorch": _PYTORCH, "tensorflow": _TENSORFLOW}
 
 
 def weights() -> dict[str, Array]:

@@ -278,7 +278,7 @@ def test_the_projects_own_catalog_parses() -> None:
     templates = [path.name for path in (ROOT / "dockerfiles").glob("*.j2")]
     catalog = parse_catalog_bytes((ROOT / "images.toml").read_bytes(), templates=templates or None)
     rows = {
-        (image.name, version, architecture.value, consumer.value)
+        (image.repository, version, architecture.value, consumer.value)
         for image in catalog.images
         for version in image.versions
         for architecture in image.architectures
@@ -291,16 +291,19 @@ def test_the_projects_own_catalog_parses() -> None:
         ("pytorch-inference", "1.12.1", "arm64", "sagemaker"),
     }
     by_name = {image.name: image for image in catalog.images}
-    assert by_name["tensorflow-inference"].packages == {
+    assert by_name["tensorflow-inference-2-9"].packages == {
         Architecture.AMD64: ("numpy==1.23.5", "protobuf<3.20", "tensorflow-cpu=={version}"),
         Architecture.ARM64: ("numpy==1.23.5", "protobuf<3.20", "tensorflow-cpu-aws=={version}"),
     }
-    assert list(by_name["pytorch-inference"].remarks) == [Architecture.AMD64]
+    assert list(by_name["pytorch-inference-1-12"].remarks) == [Architecture.AMD64]
     base = catalog.bases["debian11"]
     assert isinstance(base.origin, Recipe)
     assert (base.python, base.glibc, base.origin.suite) == ("3.9", "2.31", "bullseye")
     assert "python3-minimal" in base.origin.packages
-    assert catalog.groups["default"] == ("tensorflow-2.9.1-*", "pytorch-1.12.1-*")
+    assert catalog.groups["default"] == (
+        "tensorflow-2.21.0-*-sagemaker",
+        "pytorch-1.12.1-*-debian11-sagemaker",
+    )
 
 
 def test_ten_thousand_units_are_read_in_about_a_second() -> None:

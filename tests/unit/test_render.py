@@ -52,7 +52,7 @@ EKS_ARM64 = "tensorflow-2.9.1-cpu-py39-debian11-eks-arm64"
 # --- golden files
 
 
-def test_the_default_group_renders_to_the_golden_files_byte_for_byte() -> None:
+def test_images_of_every_kind_render_to_the_golden_files_byte_for_byte() -> None:
     assert dockerfiles.rendered() == dockerfiles.kept(), (
         f"The rendered Dockerfiles are not those in tests/golden/dockerfiles. If that is meant, write them "
         f"anew with `{dockerfiles.WRITE}` and look at `git diff tests/golden`."

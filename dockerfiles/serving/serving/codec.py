@@ -8,11 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 import numpy.lib.format
-import numpy.typing as npt
 
 from serving.errors import BadBody, NotAcceptable, UnsupportedContentType
 
@@ -26,7 +25,13 @@ _NUMBERS = _REAL + "c"
 _TEXT = "U"
 """Kinds of NumPy types: https://numpy.org/doc/stable/reference/generated/numpy.dtype.kind.html"""
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+else:
+    # NumPy 1.17, which MXNet of Inferentia needs, has no numpy.typing.
+    Array = np.ndarray
 ToArray = Callable[[Any], Any]
 """Turns a framework's tensor into an array and leaves every other value as it is."""
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
+
+if sys.version_info >= (3, 8):
+    from typing import Protocol
+else:
+    # One of starlette's requirements there.
+    from typing_extensions import Protocol
 
 from serving.codec import Array
 from serving.errors import StartupError
 
 MODULES = {
+    "mxnet": "serving.model_mxnet",
+    "mxnet-eia": "serving.model_mxnet_eia",
+    "mxnet-neuron": "serving.model_mxnet_neuron",
     "numpy": "serving.model_numpy",
     "pytorch": "serving.model_pytorch",
+    "pytorch-eia": "serving.model_pytorch_eia",
+    "pytorch-neuron": "serving.model_pytorch_neuron",
+    "pytorch-neuronx": "serving.model_pytorch_neuronx",
     "tensorflow": "serving.model_tensorflow",
+    "tensorflow-eia": "serving.model_server",
+    "tensorflow-neuron": "serving.model_server",
 }
+"""By the name of the framework, with that of the accelerator behind it where there is one."""
 
 
 class Framework(Protocol):

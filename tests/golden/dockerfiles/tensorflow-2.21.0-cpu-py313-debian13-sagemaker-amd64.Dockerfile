@@ -1,5 +1,5 @@
 # Rendered by the toolkit from images.toml and dockerfiles/; change it there.
-FROM --platform=$BUILDPLATFORM debian:bullseye AS packages
+FROM --platform=$BUILDPLATFORM debian:trixie AS packages
 RUN --mount=type=bind,from=uv,target=/opt/uv \
     --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
     --mount=type=cache,id=uv,target=/root/.cache/uv \
@@ -8,11 +8,11 @@ RUN --mount=type=bind,from=uv,target=/opt/uv \
     if [ -s /run/secrets/ca-bundle ]; then export SSL_CERT_FILE=/run/secrets/ca-bundle; fi; \
     if [ -s /run/secrets/uv-config ]; then export UV_CONFIG_FILE=/run/secrets/uv-config; fi; \
     /opt/uv/uv pip install --no-progress --link-mode copy --only-binary :all: --require-hashes --no-deps \
-      --python /usr/bin/python3 --python-version 3.9 --python-platform x86_64-manylinux_2_31 \
+      --python /usr/bin/python3 --python-version 3.13 --python-platform x86_64-manylinux_2_40 \
       --target /opt/packages --requirement /tmp/requirements.txt
 
-FROM debian:bullseye
-COPY --from=packages /opt/packages /usr/local/lib/python3.9/dist-packages
+FROM debian:trixie
+COPY --from=packages /opt/packages /usr/local/lib/python3.13/dist-packages
 ENV LANG=C.UTF-8 PYTHONUNBUFFERED=1
 COPY serving /opt/serving/serving
 COPY --chmod=0755 serve /usr/local/bin/serve

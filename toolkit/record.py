@@ -123,9 +123,13 @@ class ReleaseRecord:
             ) from error
 
 
+def is_release_id(text: str) -> bool:
+    return bool(_RELEASE_ID.fullmatch(text))
+
+
 def _release_id(text: object) -> str:
     """It becomes the name of a file. Raises ValueError for anything else."""
-    if not _RELEASE_ID.fullmatch(str(text)):
+    if not is_release_id(str(text)):
         raise ValueError(f"{text!r} is not a release id")
     return str(text)
 

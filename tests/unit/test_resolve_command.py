@@ -104,11 +104,14 @@ def test_a_migration_names_the_newest_graviton_type_and_what_differs() -> None:
         "instance type  ml.c5.xlarge → ml.c8g.xlarge",
         "image          own/amd",
         "             → own/arm",
-        "size           300 MB → 200 MB, unpacked 900 MB → 900 MB",
-        "package        mkl 2022.1 → -",
+        "  size           300 MB  →  200 MB",
+        "  unpacked       900 MB  =  900 MB",
+        "  python    mkl  2022.1  →  -",
     ]
     shown = json.loads(run(*asked, "--json").stdout)
-    assert shown["difference"]["packages"] == {"mkl": ["2022.1", ""]}
+    assert shown["difference"]["packages"] == [
+        {"kind": "python", "name": "mkl", "before": "2022.1", "after": ""}
+    ]
 
 
 def test_a_migration_between_images_of_aws_says_that_packages_are_not_known() -> None:

@@ -30,6 +30,8 @@ COMMANDS = {
     "ecr": ("ecr", "Make the catalog's Amazon ECR what it should be; print the IAM policies it takes."),
     "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),
     "tables": ("tables", "Print the URI tables of a release again."),
+    "diff": ("diff", "Print what changed between two releases: images, sizes, packages."),
+    "parity": ("diff", "Print what differs between the amd64 and the arm64 images of a release."),
     "uri": ("uri", "Print the URI of the image that runs on an instance type."),
     "deploy": (
         "deploy",

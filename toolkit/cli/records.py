@@ -8,7 +8,7 @@ from toolkit.cli.settings import Settings
 from toolkit.errors import UsageError
 from toolkit.oci import Digest, Reference
 from toolkit.planning import Destination
-from toolkit.record import NEWEST, RELEASES, ReleaseRecord
+from toolkit.record import NEWEST, RELEASES, ReleaseRecord, is_release_id
 from toolkit.tables import FORMATS, RELEASED
 
 RECORD_TYPE = "application/vnd.multiarch-images.release.v1+json"
@@ -78,11 +78,19 @@ def push_record(record: ReleaseRecord, to: Destination) -> None:
 
 
 def get_record(settings: Settings, record: str) -> ReleaseRecord:
-    """The record at a path or, when no such file is there, at a registry reference; "" is the newest here.
+    """The record of that id in dist/releases, at that path or, when no such file is there, at that reference
+    of a registry; "" is the newest here.
 
     Raises UsageError when there is none.
     """
     path = Path(record) if record else settings.dist / "release.json"
+    if is_release_id(record):
+        path = settings.dist / "releases" / f"{record}.json"
+        if not path.is_file():
+            raise UsageError(
+                f"there is no {path.name} in {path.parent}",
+                remedy=f"Name it in its registry: HOST/{RELEASES}:{record}",
+            )
     if path.is_file():
         return ReleaseRecord.loads(path.read_bytes(), name=str(path))
     if not record:

@@ -120,7 +120,9 @@ def _migration(
     settings: Settings, request: Request, record: ReleaseRecord | None, *, is_aws_asked: bool, as_json: bool
 ) -> str:
     """The two machines, their images and, of images that are in the release, what differs."""
-    from toolkit.resolve.migration import difference, get_graviton_type
+    from toolkit.comparison import compare_images
+    from toolkit.resolve.migration import get_graviton_type
+    from toolkit.tables.differences import image_text
 
     if not request.instance_type:
         raise UsageError(
@@ -131,7 +133,7 @@ def _migration(
         _resolved(settings, each, record, is_aws_asked=is_aws_asked) for each in (request, there)
     )
     held = [lookup_released(each, record) if record else None for each in (request, there)]
-    changed = difference(held[0], held[1]) if held[0] and held[1] else None
+    changed = compare_images(held[0], held[1]) if held[0] and held[1] else None
     if as_json:
         document = {
             "instance_type": [request.instance_type, there.instance_type],
@@ -146,15 +148,7 @@ def _migration(
     ]
     if changed is None:
         return "\n".join([*lines, "packages       not known: not both images are in a release of one's own"])
-    lines.append(f"size           {_megabytes(changed.size)}, unpacked {_megabytes(changed.unpacked_size)}")
-    lines += [
-        f"package        {name} {old or '-'} → {new or '-'}" for name, (old, new) in changed.packages.items()
-    ]
-    return "\n".join(lines)
-
-
-def _megabytes(sizes: tuple[int, int]) -> str:
-    return " → ".join(f"{size / 1e6:.0f} MB" for size in sizes)
+    return "\n".join([*lines, *image_text(changed)])
 
 
 def _of_aws(settings: Settings, request: Request) -> Resolution:

@@ -1,13 +1,9 @@
-"""From an x86 instance type to Graviton: the type to move to, and what differs between the two images."""
+"""From an x86 instance type to Graviton: the type to move to."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from toolkit.hardware import AcceleratorKind, InstanceType, Use, get_instance_type, instance_type_names
 from toolkit.oci import Architecture
-from toolkit.record import PublishedImage
 from toolkit.resolve.request import Unresolvable
 
 # c5d: series c, generation 5, attributes d; i and a are Intel and AMD, g is Graviton, no difference here.
@@ -55,29 +51,3 @@ def _rank(machine: InstanceType, candidate: InstanceType) -> tuple[bool, int, in
         return None
     wanted, has = (set(each["attributes"]) - _PROCESSORS for each in (ours, theirs))
     return wanted == has, int(theirs["generation"]), -len(has)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """What changes from one image to another. `packages` maps a name to its version before and after,
-    "" where it is not there; sizes are bytes, compressed and unpacked."""
-
-    packages: Mapping[str, tuple[str, str]]
-    size: tuple[int, int]
-    unpacked_size: tuple[int, int]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def difference(before: PublishedImage, after: PublishedImage) -> Difference:
-    old, new = ({each.name: each.version for each in image.packages} for image in (before, after))
-    return Difference(
-        packages={
-            name: (old.get(name, ""), new.get(name, ""))
-            for name in sorted(old.keys() | new.keys())
-            if old.get(name) != new.get(name)
-        },
-        size=(before.size, after.size),
-        unpacked_size=(before.unpacked_size, after.unpacked_size),
-    )

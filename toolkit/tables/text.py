@@ -42,7 +42,7 @@ def to_md(record: ReleaseRecord) -> str:
     ]
     for image in record.images:
         cells = row(image) | {"size": human_size(image.size), "uri": f"`{image.uri}`"}
-        lines.append("| " + " | ".join(_escaped(str(cells[name])) for name in _MARKDOWN) + " |")
+        lines.append("| " + " | ".join(cell(str(cells[name])) for name in _MARKDOWN) + " |")
     remarks = sorted({(image.identifier, image.remark) for image in record.images if image.remark})
     if remarks:
         lines += ["", *(f"* `{identifier}`: {' '.join(remark.split())}" for identifier, remark in remarks)]
@@ -64,6 +64,6 @@ def _unsupported(record: ReleaseRecord) -> list[str]:
     return ["", "## Warning: not looked after any more", "", *lines] if lines else []
 
 
-def _escaped(text: str) -> str:
+def cell(text: str) -> str:
     """One line, and no bar that ends a cell: https://github.github.com/gfm/#example-200"""
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")

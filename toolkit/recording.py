@@ -63,6 +63,14 @@ def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
     )
 
 
+def supports_are_recorded(record: ReleaseRecord | None, known: Mapping[str, Support]) -> bool:
+    """Whether the record says of each image of the catalog what `known` says of its support."""
+    images = record.images if record else ()
+    return all(
+        each.support == in_texts(known[each.identifier]) for each in images if each.identifier in known
+    )
+
+
 def _row(
     finished: Finished,
     outcome: Outcome,

@@ -20,6 +20,7 @@ from toolkit.catalog import (
     Support,
     parse_catalog,
 )
+from toolkit.catalog.wheels import wheel_problem
 from toolkit.errors import CatalogInvalid
 from toolkit.oci import Architecture, Reference
 from toolkit.units import BuildUnit, expand
@@ -213,3 +214,37 @@ def test_an_image_may_be_current_by_its_own_word() -> None:
     support = parse_catalog(text).images[0].support
     assert support is not None
     assert (support.state, support.reasons) == (State.CURRENT, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "python", "problem"),
+    [
+        ("a-1-py3-none-any.whl", "3.8", None),
+        ("a-1-py2.py3-none-manylinux2014_x86_64.whl", "3.8", None),
+        ("a-1-cp38-cp38-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "3.8", None),
+        ("a-1-cp36-abi3-linux_x86_64.whl", "3.8", None),
+        ("a-1-cp36-cp36m-linux_x86_64.whl", "3.8", 'is for cp36, the image has Python "3.8"'),
+        ("a-1-cp310-cp310-linux_x86_64.whl", "3.1", 'is for cp310, the image has Python "3.1"'),
+        ("a-1-py39-none-any.whl", "3.8", 'is for py39, the image has Python "3.8"'),
+        ("a-1-py2-none-any.whl", "3.8", 'is for py2, the image has Python "3.8"'),
+        ("a-1-cp39-abi3-any.whl", "3.8", 'is for cp39, the image has Python "3.8"'),
+        ("a-1-py3-none-win_amd64.whl", "3.8", 'is for win_amd64, the image is built for "amd64" too'),
+        (
+            "a-1-py3-none-manylinux2014_aarch64.whl",
+            "3.8",
+            'is for manylinux2014_aarch64, the image is built for "amd64" too',
+        ),
+    ],
+)
+def test_a_wheel_that_no_unit_could_install_is_told_by_its_name(
+    name: str, python: str, problem: str | None
+) -> None:
+    assert wheel_problem(name, python, [Architecture.AMD64]) == problem
+
+
+def test_a_wheel_need_not_fit_what_is_excluded() -> None:
+    text = NEURON.replace('architecture = "arm64"\n', "").replace("py3-none-any", "py3-none-linux_x86_64")
+    with pytest.raises(CatalogInvalid, match='is built for "arm64" too'):
+        parse_catalog(text)
+    row = 'exclude = [{ architecture = "arm64", reason = "none" }]\nsupport = {'
+    assert parse_catalog(text.replace("support = {", row)).images[0].downloads

@@ -11,7 +11,7 @@ from tests.projects import AMD64, ARM64, digest, unit, units
 from tests.releases import BOTH, LIST, PYTORCH, House
 from toolkit.errors import BuildFailed
 from toolkit.record import PublishedImage, ReleaseRecord
-from toolkit.recording import Circumstances, record_of
+from toolkit.recording import Circumstances, record_of, supports_are_recorded
 from toolkit.release import Outcome
 from toolkit.support import known_ends, supports_of
 
@@ -190,3 +190,14 @@ def test_support_is_that_of_the_records_day_also_of_images_of_the_record_before(
         ARM64: "legacy",
     }
     assert row(later, ARM64).support["date"] == "2025-10-31"
+
+
+def test_a_record_is_out_of_date_when_an_end_of_life_has_passed_since(house: House) -> None:
+    record = recorded(house, house.release(*BOTH))
+    known = supports_of(units(house.catalog), known_ends(), on=NOON.date())
+    assert supports_are_recorded(record, known)
+    assert supports_are_recorded(None, known)
+    assert not supports_are_recorded(
+        recorded(house, house.release(*BOTH), now=NOON.replace(year=2024)), known
+    )
+    assert supports_are_recorded(record, {}), "images that left the catalog are nobody's concern"

@@ -7,7 +7,7 @@ from toolkit import tags
 from toolkit.catalog import grammar
 from toolkit.catalog.faults import Faults, did_you_mean, nearest, quote
 from toolkit.catalog.model import Accelerator, Base, Consumer, ForeignElf, Image
-from toolkit.catalog.parts import read_exclusions
+from toolkit.catalog.parts import Extent, read_exclusions
 from toolkit.catalog.positions import Path
 from toolkit.catalog.requirements import Identity, identity, requirement_problem
 from toolkit.catalog.sources import Sources
@@ -51,7 +51,8 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
     template = _read_template(table, around.templates)
     packages = _read_packages(table, versions, architectures, faults)
     remarks = _read_remarks(table, architectures)
-    vendors = read_vendors(table, versions, architectures, around.sources)
+    extent = Extent.of(python=python, versions=versions, architectures=architectures, exclusions=exclusions)
+    vendors = read_vendors(table, extent, around.sources)
     support = read_support(table)
     foreign_elf = _read_foreign_elf(table)
     table.close()

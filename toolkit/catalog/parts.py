@@ -1,6 +1,7 @@
 """Rows that are about some of an image's units: which ones, and `exclude`."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from toolkit.catalog.faults import did_you_mean, quote
 from toolkit.catalog.grammar import VERSION
@@ -15,6 +16,34 @@ Place = tuple[str, Architecture]
 
 def places_of(versions: Iterable[str], architectures: Collection[Architecture]) -> set[Place]:
     return {(version, architecture) for version in versions for architecture in architectures}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """What an image is built of and for; `built` are its places without those that it excludes."""
+
+    python: str
+    versions: tuple[str, ...]
+    architectures: tuple[Architecture, ...]
+    built: frozenset[Place]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        python: str,
+        versions: tuple[str, ...],
+        architectures: tuple[Architecture, ...],
+        exclusions: Collection[Exclusion],
+    ) -> "Extent":
+        every = places_of(versions, architectures)
+        excluded = {place for place in every if any(covers(each, *place) for each in exclusions)}
+        return cls(
+            python=python,
+            versions=versions,
+            architectures=architectures,
+            built=frozenset(every - excluded),
+        )
 
 
 def read_part(row: Table) -> Part:

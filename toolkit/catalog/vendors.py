@@ -10,9 +10,10 @@ from toolkit.catalog.faults import quote
 from toolkit.catalog.grammar import Grammar
 from toolkit.catalog.matrix import covers
 from toolkit.catalog.model import Accelerator, AptPackages, Download, Install, Sdk, Source, SourceKind
-from toolkit.catalog.parts import is_faulty, places_of, read_part, why_nothing
+from toolkit.catalog.parts import Extent, is_faulty, read_part, why_nothing
 from toolkit.catalog.sources import PIP_KINDS, Sources
 from toolkit.catalog.table import Table
+from toolkit.catalog.wheels import wheel_problem
 from toolkit.oci import Architecture
 
 ALL = "all"
@@ -38,13 +39,11 @@ class Vendors:
     downloads: tuple[Download, ...]
 
 
-def read_vendors(
-    table: Table, versions: tuple[str, ...], architectures: tuple[Architecture, ...], sources: Sources
-) -> Vendors:
+def read_vendors(table: Table, extent: Extent, sources: Sources) -> Vendors:
     return Vendors(
-        indexes=_read_indexes(table, architectures, sources),
+        indexes=_read_indexes(table, extent.architectures, sources),
         apt=_read_apt(table, sources),
-        downloads=_read_downloads(table, versions, architectures, sources),
+        downloads=_read_downloads(table, extent, sources),
     )
 
 
@@ -103,47 +102,52 @@ def _read_source(table: Table, sources: Sources, kind: SourceKind) -> Source | N
     return sources.lookup(name, table, table.at("source"), (kind,))
 
 
-def _read_downloads(
-    table: Table, versions: tuple[str, ...], architectures: tuple[Architecture, ...], sources: Sources
-) -> tuple[Download, ...]:
+def _read_downloads(table: Table, extent: Extent, sources: Sources) -> tuple[Download, ...]:
     """Two files of one name cannot lie side by side, so no unit may have both."""
     found = []
     claimed: dict[tuple[str, str, Architecture], int] = {}
     for row in table.rows("downloads"):
-        part = read_part(row)
-        if not is_faulty(part, row) and (why := why_nothing(part, versions, architectures)):
-            row.fault(row.path, f"no unit has it: {why}")
-        source = _read_source(row, sources, SourceKind.OBJECTS)
-        install = row.choice("install", Install)
-        path = row.text("path", _PATHS[install] if install else places.OBJECT)
-        to = _read_place(row, install)
-        strip = row.count("strip", default=0) if install in (Install.ARCHIVE, None) else 0
-        row.close()
-        if source is None or install is None or not path:
+        download = _read_download(row, extent, sources)
+        if download is None:
             continue
-        download = Download(
-            version=part.version,
-            architecture=part.architecture,
-            source=source,
-            path=path,
-            install=install,
-            to=to,
-            strip=strip,
-        )
         found.append(download)
-        line = row.line(row.path)
-        claims = [
-            (download.filename, *each) for each in places_of(versions, architectures) if covers(part, *each)
-        ]
-        first = min((claimed[claim] for claim in claims if claim in claimed), default=0)
-        if first:
+        built = {place for place in extent.built if covers(download, *place)}
+        if download.install is Install.WHEEL and extent.python:
+            architectures = sorted({architecture for _, architecture in built})
+            if problem := wheel_problem(download.filename, extent.python, architectures):
+                row.fault(row.at("path"), f"wheel {quote(download.filename)} {problem}")
+        claims = {(download.filename, *place) for place in built}
+        if first := min((claimed[claim] for claim in claims if claim in claimed), default=0):
             row.fault(
                 row.path,
                 f"{quote(download.filename)} is the file of line {first} already: remove one of the two, or "
                 "say for which version or architecture each is",
             )
-        claimed |= dict.fromkeys(claims, line)
+        claimed |= dict.fromkeys(claims, row.line(row.path))
     return tuple(found)
+
+
+def _read_download(row: Table, extent: Extent, sources: Sources) -> Download | None:
+    part = read_part(row)
+    if not is_faulty(part, row) and (why := why_nothing(part, extent.versions, extent.architectures)):
+        row.fault(row.path, f"no unit has it: {why}")
+    source = _read_source(row, sources, SourceKind.OBJECTS)
+    install = row.choice("install", Install)
+    path = row.text("path", _PATHS[install] if install else places.OBJECT)
+    to = _read_place(row, install)
+    strip = row.count("strip", default=0) if install in (Install.ARCHIVE, None) else 0
+    row.close()
+    if source is None or install is None or not path:
+        return None
+    return Download(
+        version=part.version,
+        architecture=part.architecture,
+        source=source,
+        path=path,
+        install=install,
+        to=to,
+        strip=strip,
+    )
 
 
 def _read_place(row: Table, install: Install | None) -> str:

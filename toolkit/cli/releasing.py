@@ -22,11 +22,11 @@ from toolkit.plan import Plan
 from toolkit.planning import Destination, plan_release
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.record import ReleaseRecord, start_of
-from toolkit.recording import Circumstances, record_of
+from toolkit.recording import Circumstances, record_of, supports_are_recorded
 from toolkit.release import Outcome, carry_out
 from toolkit.render import require_locked
 from toolkit.selection import Selection, select
-from toolkit.support import in_texts, supports_of
+from toolkit.support import supports_of
 from toolkit.units import BuildUnit
 from toolkit.workshop import Workshop
 
@@ -61,7 +61,7 @@ class _Sight:
     def done(self) -> ReleaseRecord | None:
         """The record that says all there is to say already."""
         cut_off = self.left is not None and self.left.ended is None
-        says_it = _has_all(self.before, self.plan) and _has_support(self.before, self.known)
+        says_it = _has_all(self.before, self.plan) and supports_are_recorded(self.before, self.known)
         return self.before if self.plan.is_done and not cut_off and says_it else None
 
 
@@ -248,14 +248,6 @@ def _with_made_bases(
 def _has_all(record: ReleaseRecord | None, plan: Plan) -> bool:
     known = {(image.identifier, image.digest) for image in record.images} if record else set()
     return all((unit.identifier, unit.published and unit.published.digest) in known for unit in plan.units)
-
-
-def _has_support(record: ReleaseRecord | None, known: Mapping[str, Support]) -> bool:
-    """Whether what the record says of support is what can be said today."""
-    images = record.images if record else ()
-    return all(
-        image.support == in_texts(known[image.identifier]) for image in images if image.identifier in known
-    )
 
 
 def _summary(record: ReleaseRecord, outcome: Outcome, project: Project) -> str:

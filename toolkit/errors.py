@@ -50,6 +50,15 @@ class NeedNotMet(ToolkitError):
     """The machine lacks something: an engine, disk, a platform, a program."""
 
 
+class SourceUnreachable(NeedNotMet):
+    """A place that gives nothing now. `reason` says so without naming anything of this machine: it is
+    written into images.lock."""
+
+    def __init__(self, message: str, *, remedy: str, reason: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.reason = reason
+
+
 class UsageError(ToolkitError):
     """The command line or a file named on it makes no sense."""
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.http_server import Received, Reply, serving
 from toolkit.adapters.downloads import DownloadDiffers, Downloads
-from toolkit.adapters.fetching import Fetcher, FileAbsent, SourceUnreachable
+from toolkit.adapters.fetching import Fetcher, FileAbsent
+from toolkit.errors import SourceUnreachable
 from toolkit.lock import Folder, LockedDownload
 
 VENDOR = "http://files.vendor.test"

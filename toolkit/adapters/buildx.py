@@ -3,7 +3,7 @@
 import collections
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +13,14 @@ from typing import cast
 from python_on_whales import DockerClient
 from python_on_whales.exceptions import DockerException
 
-from toolkit.adapters.context import write_context
+from toolkit.adapters.context import link_or_copy, write_context
 from toolkit.adapters.packing import pack
+from toolkit.adapters.private import private_files
+from toolkit.adapters.wheels import locked_wheels
 from toolkit.build import Builder, BuildRequest, OnStage, explain_failure, stage_of
 from toolkit.errors import NeedNotMet
 from toolkit.render import media_family
+from toolkit.units import BuildUnit
 
 _KEPT_LINES = 200
 _ENGINE_DOWN = ("Cannot connect to the Docker daemon", "error during connect")
@@ -27,14 +30,16 @@ _ENGINE_DOWN = ("Cannot connect to the Docker daemon", "error during connect")
 class BuildxBuilder:
     """Builds with the machine's engine, or with the Buildx builder named `builder`.
 
-    `uv` is a directory with the build platform's uv in it; `ca_bundle` and `uv_config` reach the
-    build as secrets, so that they are in no layer. `docker_config` is asked before each client starts
-    for the directory that it takes in place of ~/.docker.
+    `uv` is a directory with the build platform's uv in it, `find_links` are directories of wheels on this
+    machine. `ca_bundle` and the texts that `secrets` has for a unit, by id, reach its build as secrets:
+    they are in no layer, no history, no log and no command. `docker_config` is asked before each client
+    starts for the directory that it takes in place of ~/.docker.
     """
 
     uv: Path
     ca_bundle: Path | None = None
-    uv_config: Path | None = None
+    secrets: Callable[[BuildUnit], Mapping[str, str]] = lambda _: {}
+    find_links: tuple[Path, ...] = ()
     builder: str | None = None
     docker_config: Callable[[], Path] | None = None
 
@@ -55,9 +60,13 @@ class BuildxBuilder:
     def _export(self, request: BuildRequest, exported: Path, on_stage: OnStage) -> None:
         rendered = request.rendered
         tail: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
-        with _context(rendered.dockerfile, rendered.context) as context, request.log.open("w") as log:
+        with (
+            _context(rendered.dockerfile, rendered.context) as context,
+            private_files(self.secrets(rendered.unit)) as secrets,
+            request.log.open("w") as log,
+        ):
             try:
-                for line in self._run(request, context, exported):
+                for line in self._run(request, context, secrets, exported):
                     text = line.rstrip("\n")
                     log.write(f"{text}\n")
                     log.flush()
@@ -72,14 +81,17 @@ class BuildxBuilder:
                     ) from None
                 raise explain_failure(rendered.unit.identifier, tuple(tail), request.log) from None
 
-    def _run(self, request: BuildRequest, context: Path, exported: Path) -> Iterator[str]:
+    def _run(
+        self, request: BuildRequest, context: Path, private: Mapping[str, Path], exported: Path
+    ) -> Iterator[str]:
         rendered = request.rendered
-        contexts: dict[str, str | Path] = {"uv": self.uv}
+        wheels = locked_wheels(rendered.context["requirements.txt"].decode(), self.find_links)
+        contexts: dict[str, str | Path] = {"uv": _with_wheels(self.uv, wheels, context / "uv")}
         if request.base_layout:
             contexts[rendered.base.source] = request.base_layout
         if request.downloads:
             contexts["downloads"] = request.downloads
-        secrets = {"ca-bundle": self.ca_bundle, "uv-config": self.uv_config}
+        secrets = {**private, **({"ca-bundle": self.ca_bundle} if self.ca_bundle else {})}
         logs = DockerClient(config=self.docker_config() if self.docker_config else None).buildx.build(
             context / "files",
             file=context / "Dockerfile",
@@ -97,7 +109,7 @@ class BuildxBuilder:
             # https://github.com/aws/amazon-sagemaker-feedback/issues/180
             provenance=False,
             sbom=False,
-            secrets=[f"id={name},src={path}" for name, path in secrets.items() if path],
+            secrets=[f"id={name},src={path}" for name, path in sorted(secrets.items())],
             stream_logs=True,
         )
         # stream_logs makes it an iterator; the annotation has every possible answer.
@@ -131,6 +143,17 @@ def _provenance_labels(request: BuildRequest) -> dict[str, str]:
         "org.opencontainers.image.source": request.source,
     }
     return {name: value for name, value in labels.items() if value}
+
+
+def _with_wheels(uv: Path, wheels: Sequence[Path], directory: Path) -> Path:
+    """uv's directory, or one that has these wheels beside it, where build settings say they are."""
+    if not wheels:
+        return uv
+    for source in (*uv.iterdir(), *wheels):
+        place = directory if source.parent == uv else directory / "find-links"
+        place.mkdir(parents=True, exist_ok=True)
+        link_or_copy(source, place / source.name)
+    return directory
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A rendered unit on disk: what Buildx gets and `toolkit render` shows."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,3 +20,10 @@ def write_context(root: Path, dockerfile: str, files: Mapping[str, bytes]) -> No
         target.chmod(0o644)
     for directory, _, _ in os.walk(root / "files"):
         Path(directory).chmod(0o755)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

@@ -5,15 +5,15 @@ build (https://docs.docker.com/reference/dockerfile/#add); so the files come to 
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.adapters.fetching import Fetcher, SourceUnreachable
+from toolkit.adapters.context import link_or_copy
+from toolkit.adapters.fetching import Fetcher
 from toolkit.adapters.locks import only_process
-from toolkit.errors import BuildFailed
+from toolkit.errors import BuildFailed, SourceUnreachable
 from toolkit.lock import LockedDownload
 
 _ROUNDS = 3
@@ -76,7 +76,7 @@ class Downloads:
         for download in downloads:
             target = directory / download.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            _link(self.ensure(download), target)
+            link_or_copy(self.ensure(download), target)
         return directory
 
     def _receive(self, url: str, content: Path) -> None:
@@ -105,10 +105,3 @@ class Downloads:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)

@@ -16,20 +16,12 @@ import httpx
 
 import toolkit
 from toolkit.adapters.certificates import trust
-from toolkit.errors import NeedNotMet, UsageError
+from toolkit.errors import SourceUnreachable, UsageError
 
 # A place that answers, answers soon; the bytes of a large file may take as long as they come.
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ATTEMPTS = 3
-
-
-class SourceUnreachable(NeedNotMet):
-    """A place that gives nothing now. `reason` names the vendor's own address alone."""
-
-    def __init__(self, message: str, *, remedy: str, reason: str) -> None:
-        super().__init__(message, remedy=remedy)
-        self.reason = reason
 
 
 class FileAbsent(UsageError):
@@ -55,12 +47,16 @@ class Fetcher:
             return response.read()
 
     def probe(self, url: str) -> None:
-        """Raises SourceUnreachable when nothing answers at a URL; any answer of its own is one."""
+        """Raises SourceUnreachable when nothing answers at a URL; a refusal is an answer: the root of a
+        bucket or a repository is often forbidden where its files are not."""
         try:
             with self.open(url):
                 pass
         except FileAbsent:
             pass
+        except SourceUnreachable:
+            if _origin(self._located(url)) in self._dead:
+                raise
 
     @contextmanager
     def open(self, url: str, *, start: int = 0) -> Iterator[httpx.Response]:
@@ -77,7 +73,7 @@ class Fetcher:
 
     def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         target = self._located(url)
-        origin = f"{urlsplit(target).scheme}://{urlsplit(target).netloc}"
+        origin = _origin(target)
         if known := self._dead.get(origin):
             raise self._unreachable(url, known)
         why = ""
@@ -134,6 +130,10 @@ class Fetcher:
                     },
                 )
             return self._client
+
+
+def _origin(url: str) -> str:
+    return f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
 
 
 def _by(url: str, target: str) -> str:

@@ -3,12 +3,14 @@
 https://docs.astral.sh/uv/reference/cli/#uv-pip-compile
 """
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,10 @@ import tomli
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from uv import find_uv_bin
 
+from toolkit.adapters.uv_settings import project_text
+from toolkit.catalog.model import Source
 from toolkit.errors import NeedNotMet, UsageError
+from toolkit.mirrors import Places
 from toolkit.oci import Architecture
 from toolkit.render import wheel_platform
 
@@ -27,47 +32,68 @@ class ResolutionFailed(UsageError):
 
 @dataclass(frozen=True, kw_only=True)
 class UvResolver:
-    """Asks the package index that the machine is set up with. `environment` is what uv sees."""
+    """Asks the package indexes that this machine is set up with. `environment` is what uv sees."""
 
-    environment: dict[str, str]
+    places: Places
+    environment: Mapping[str, str]
 
     def resolve(
-        self, requirements: Sequence[str], *, python: str, architecture: Architecture, glibc: str
+        self,
+        requirements: Sequence[str],
+        *,
+        python: str,
+        architecture: Architecture,
+        glibc: str,
+        indexes: Sequence[Source] = (),
     ) -> tuple[str, ...]:
         """`name==version --hash=sha256:…` lines with the hashes of this platform's own wheels.
 
-        Raises ResolutionFailed, or NeedNotMet when the index cannot be reached.
+        `indexes` are vendors' places, asked before the machine's own index. Raises ResolutionFailed, or
+        NeedNotMet when an index cannot be reached.
         """
         arguments = ["--python-version", python, "--python-platform", wheel_platform(architecture, glibc)]
-        done = self._compile(requirements, arguments)
+        done = self._compile(requirements, indexes, arguments)
         if done.returncode:
-            raise self._failure(done.stderr, requirements, architecture)
+            raise self._failure(done.stderr, requirements, architecture, indexes)
         return tuple(sorted(_requirement(package) for package in tomli.loads(done.stdout)["packages"]))
 
     def _compile(
-        self, requirements: Sequence[str], arguments: Sequence[str]
+        self, requirements: Sequence[str], indexes: Sequence[Source], arguments: Sequence[str]
     ) -> subprocess.CompletedProcess[str]:
-        command = [find_uv_bin(), "pip", "compile", "-", "--only-binary", ":all:", "--format", "pylock.toml"]
-        return subprocess.run(
-            [*command, "--generate-hashes", "--no-header", "--quiet", *arguments],
-            input="\n".join(requirements),
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            check=False,
-        )
+        """Addresses, which may carry credentials, are in a file of this user alone, not in the command."""
+        command = [find_uv_bin(), "pip", "compile", "--only-binary", ":all:", "--format", "pylock.toml"]
+        with tempfile.TemporaryDirectory(prefix="toolkit-lock-") as directory:
+            project = Path(directory) / "pyproject.toml"
+            project.write_text(project_text(requirements, self.places, indexes))
+            return subprocess.run(
+                [*command, "--generate-hashes", "--no-header", "--quiet", *arguments, str(project)],
+                capture_output=True,
+                text=True,
+                env=_own_environment(self.environment),
+                check=False,
+            )
 
-    def _failure(self, words: str, requirements: Sequence[str], architecture: Architecture) -> Exception:
+    def _failure(
+        self,
+        words: str,
+        requirements: Sequence[str],
+        architecture: Architecture,
+        indexes: Sequence[Source],
+    ) -> Exception:
         text = re.sub(
             r"^error: (No solution found when resolving dependencies cause: )?", "", " ".join(words.split())
         )
         if re.search(r"Failed to fetch|dns error|error sending request|Connection refused|certificate", text):
+            # What uv says has the mirror's address in it, and this goes into images.lock.
             return NeedNotMet(
-                f"the package index cannot be reached: {text[:400]}",
+                "the package index breaks off while packages are resolved",
                 remedy="Check the network, PIP_INDEX_URL and SSL_CERT_FILE, then run it again.",
             )
         wheels = [
-            found for each in requirements if each.split("==")[0] in text for found in self.wheels(each)
+            found
+            for each in requirements
+            if each.split("==")[0] in text
+            for found in self.wheels(each, indexes)
         ]
         # uv hints at the platforms itself where only the platform is what does not fit.
         existing = (
@@ -78,9 +104,9 @@ class UvResolver:
             remedy="Choose a version with a wheel for this platform, or leave the architecture out.",
         )
 
-    def wheels(self, requirement: str) -> tuple[str, ...]:
-        """The platform part of every wheel that the index has for one pinned requirement."""
-        done = self._compile([requirement], ["--universal", "--no-deps"])
+    def wheels(self, requirement: str, indexes: Sequence[Source] = ()) -> tuple[str, ...]:
+        """The platform part of every wheel that the indexes have for one pinned requirement."""
+        done = self._compile([requirement], indexes, ["--universal", "--no-deps"])
         if done.returncode:
             return ()
         files = [
@@ -112,13 +138,22 @@ def _filename(wheel: dict[str, object]) -> str:
     return name
 
 
+# Places are said in the project's own file; uv would hear these first.
+_SAID_ELSEWHERE = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+
+
+def _own_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in _SAID_ELSEWHERE}
+
+
+@functools.cache
 def configured_index() -> str:
     """The index that pip.conf names, "" when it names none; uv itself reads no pip.conf."""
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def ensure_uv(directory: Path, architecture: Architecture, environment: dict[str, str]) -> Path:
+def ensure_uv(directory: Path, architecture: Architecture, environment: Mapping[str, str]) -> Path:
     """A directory that holds `uv` for Linux on `architecture`, the build platform's. Idempotent.
 
     The machine's own uv serves when it is of that kind; else the same version is fetched.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote
 
+from toolkit.catalog.mirrors import CatalogMirrors
 from toolkit.catalog.registry import CatalogRegistry
 from toolkit.oci import Architecture, Reference
 
@@ -231,3 +232,4 @@ class Catalog:
     sources: Mapping[str, Source] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     registries: Mapping[str, CatalogRegistry] = field(default_factory=dict)
+    mirrors: CatalogMirrors = field(default_factory=CatalogMirrors)

@@ -8,6 +8,7 @@ from toolkit.catalog.conflicts import check_names, name_cells
 from toolkit.catalog.faults import Faults
 from toolkit.catalog.groups import check_default, check_groups, read_groups
 from toolkit.catalog.images import Surroundings, read_image
+from toolkit.catalog.mirrors import read_mirrors
 from toolkit.catalog.model import Catalog, Image
 from toolkit.catalog.positions import locate
 from toolkit.catalog.registries import read_registries
@@ -29,8 +30,8 @@ def parse_catalog(
     values = read_toml(text, filename=filename)
     faults = Faults(filename=filename, positions=locate(text))
     top = Table(values, path=(), subject="", faults=faults)
-    group_table, source_tables, base_tables, image_tables, registry_tables = (
-        top.table(key) for key in ("groups", "sources", "bases", "images", "registries")
+    group_table, source_tables, mirror_table, base_tables, image_tables, registry_tables = (
+        top.table(key) for key in ("groups", "sources", "mirrors", "bases", "images", "registries")
     )
     unreadable_tables = top.close() | {key for key in values if not isinstance(values[key], dict)}
 
@@ -44,6 +45,7 @@ def parse_catalog(
             names=None if "sources" in unreadable_tables else tuple(source_tables),
         ),
     )
+    mirrors = read_mirrors(mirror_table, around.sources.names, around.base_names)
     registries = read_registries(registry_tables, faults)
     images: list[Image] = []
     unreadable: list[str] = []
@@ -69,6 +71,7 @@ def parse_catalog(
         sources=around.sources.found,
         groups={name: tuple(patterns) for name, patterns in groups.items()},
         registries=registries,
+        mirrors=mirrors,
     )
 
 

@@ -121,8 +121,10 @@ def _kept_traceback() -> str:
 
 def _end_children() -> None:
     from toolkit.adapters.children import interrupt_children
+    from toolkit.adapters.private import remove_private_files
 
     interrupt_children()
+    remove_private_files()
 
 
 def _explained(error: OSError) -> str:

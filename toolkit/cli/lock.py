@@ -1,145 +1,90 @@
-"""`toolkit lock`: ask the index and the mirrors, write images.lock."""
+"""`toolkit lock`: ask indexes, mirrors and registries, write images.lock; or look whether it fits."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
 
-from toolkit.bases import BaseMaker
-from toolkit.catalog.model import Base
-from toolkit.cli.project import Project, architectures_of, read_project
+from toolkit.cli.project import Project, read_project
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment
-from toolkit.errors import NeedNotMet, RegistryTrouble, UsageError
-from toolkit.lock import (
-    Lock,
-    LockedBase,
-    LockedBases,
-    LockedUnit,
-    UnlockedBase,
-    base_inputs_digest,
-    format_lock,
-    inputs_digest,
-    lookup_locked_base,
-)
-from toolkit.oci import Reference
+from toolkit.errors import LockInvalid, UsageError
+from toolkit.lock import Lock, format_lock
+from toolkit.lock.changes import changes
+from toolkit.lock.check import check_lock
+from toolkit.locking import Locking
 from toolkit.selection import Selection, select
-from toolkit.units import BuildUnit
 
 
 @click.command()
 @selection_options
 @catalog_option
 @click.option("--upgrade", is_flag=True, help="Resolve again what is locked and still fits the catalog.")
-def lock(selection: Selection, catalog: str, upgrade: bool) -> None:
+@click.option("--check", is_flag=True, help="Ask nobody, write nothing: exit 2 unless images.lock fits.")
+@click.option("--complete", is_flag=True, help="With --check: rows that are unlocked do not fit either.")
+def lock(selection: Selection, catalog: str, upgrade: bool, check: bool, complete: bool) -> None:
     """Resolve the catalog's wishes to exact versions and hashes, and write images.lock.
 
     Without patterns and options that choose units: everything. What is locked and fits stays as it is,
     unless --upgrade is given. A source that cannot be reached leaves its rows `unlocked` with the reason.
     """
-    from toolkit.cli.world import base_maker
-
+    if check and (upgrade or str(selection)):
+        raise UsageError(
+            "--check looks at the whole lock and changes nothing",
+            remedy="Leave --upgrade and the choice of images out.",
+        )
+    if complete and not check:
+        raise UsageError("--complete belongs to --check", remedy="Run: toolkit lock --check --complete")
     project = read_project(from_environment(catalog))
-    chosen = select(project.units, selection.or_everything, project.catalog)
-    known = {unit.identifier for unit in project.units}
-    result = Lock(
-        bases={name: base for name, base in project.lock.bases.items() if name in project.catalog.bases},
-        units={name: unit for name, unit in project.lock.units.items() if name in known},
+    if check:
+        _check(project, complete=complete)
+    else:
+        _lock(project, selection, upgrade=upgrade)
+
+
+def _check(project: Project, *, complete: bool) -> None:
+    path = project.settings.lock
+    found = check_lock(
+        project.lock,
+        path.read_text() if path.exists() else "",
+        units=project.units,
+        bases=project.catalog.bases,
+        serving=project.sources.serving_requirements,
     )
-    for name in sorted({unit.base.name for unit in chosen}):
-        if upgrade or not _has_base(project, project.catalog.bases[name]):
-            result = result.with_base(
-                name, _locked_base(project, project.catalog.bases[name], base_maker(project.settings))
-            )
-    failures: list[str] = []
-    for unit in chosen:
-        if upgrade or not _fits(project, unit):
-            try:
-                result = result.with_unit(unit.identifier, _locked_unit(project, unit))
-            except UsageError as error:
-                failures.append(f"images.toml:{unit.image.line}: {unit.identifier}: {error}")
-    _tell(project.lock, result)
-    text = format_lock(result)
-    if not project.settings.lock.exists() or project.settings.lock.read_text() != text:
-        project.settings.lock.write_text(text)
-    if failures:
-        raise UsageError("\n".join(failures))
+    for line in (*found.faults, *found.unlocked):
+        click.echo(line, err=True)
+    if count := len(found.faults) + (len(found.unlocked) if complete else 0):
+        rows = "1 row does not fit" if count == 1 else f"{count} rows do not fit"
+        raise LockInvalid(f"{path.name}: {rows} {project.settings.catalog.name}", remedy="Run: toolkit lock")
+    click.echo(_count(project.lock))
 
 
-def _has_base(project: Project, base: Base) -> bool:
-    wanted = architectures_of(project, base)
-    return all(lookup_locked_base(project.lock, base, architecture) for architecture in wanted)
-
-
-def _fits(project: Project, unit: BuildUnit) -> bool:
-    locked = project.lock.units.get(unit.identifier)
-    wanted = inputs_digest(unit, project.sources.serving_requirements)
-    return bool(locked and locked.inputs == wanted and not locked.unlocked)
-
-
-def _locked_base(project: Project, base: Base, maker: BaseMaker) -> LockedBases:
-    architectures = architectures_of(project, base)
-    inputs = base_inputs_digest(base)
-    if isinstance(base.origin, Reference):
-        from toolkit.cli.world import lookup_registry_base
-
-        try:
-            index, found = lookup_registry_base(project.settings, base.origin, architectures)
-        except RegistryTrouble as error:
-            return {each: UnlockedBase(inputs=inputs, reason=error.message) for each in architectures}
-        return {each: LockedBase(inputs=inputs, digest=digest, index=index) for each, digest in found.items()}
-    built = maker.ensure_base(base, architectures)
-    return {
-        architecture: LockedBase(inputs=inputs, digest=platform.manifest, packages=platform.packages)
-        for architecture, platform in built.platforms.items()
-    }
-
-
-def _locked_unit(project: Project, unit: BuildUnit) -> LockedUnit:
-    from toolkit.cli.world import resolver
+def _lock(project: Project, selection: Selection, *, upgrade: bool) -> None:
+    from toolkit.cli.finding import MachineFinder
 
     serving = project.sources.serving_requirements
-    before = project.lock.units.get(unit.identifier)
-    fresh = LockedUnit(inputs=inputs_digest(unit, serving), created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-    try:
-        requirements = resolver(project.settings).resolve(
-            (*unit.requirements, *serving),
-            python=unit.base.python,
-            architecture=unit.architecture,
-            glibc=unit.base.glibc,
-        )
-    except NeedNotMet as error:
-        return replace(fresh, unlocked=error.message)
-    if before and before.requirements == requirements:
-        return replace(fresh, requirements=requirements, created=before.created)
-    return replace(fresh, requirements=requirements)
+    # An upgrade looks at everything anew, at keys and at files under the same address too.
+    believed = Lock() if upgrade else project.lock
+    result = Locking(
+        lock=project.lock,
+        units=project.units,
+        bases=project.catalog.bases,
+        serving=serving,
+        finder=MachineFinder(project.settings, locked=believed, serving=serving),
+        upgrade=upgrade,
+        now=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    ).run(select(project.units, selection.or_everything, project.catalog))
+    path, text = project.settings.lock, format_lock(result.lock)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    moved = tuple(changes(project.lock, result.lock))
+    for line in (*moved, *result.kept):
+        click.echo(line, err=True)
+    if not moved and not result.failures:
+        click.echo(f"nothing moved: {_count(result.lock)}", err=True)
+    if result.failures:
+        raise UsageError("\n".join(result.failures))
 
 
-def _tell(before: Lock, after: Lock) -> None:
-    """What moved, old → new, per unit."""
-    for name, unit in sorted(after.units.items()):
-        was = before.units.get(name)
-        if unit == was:
-            continue
-        if unit.unlocked:
-            click.echo(f"{name}: unlocked: {unit.unlocked}", err=True)
-        elif was is None or not was.requirements:
-            click.echo(f"{name}: {len(unit.requirements)} packages locked", err=True)
-        elif was.requirements != unit.requirements:
-            old, new = _versions(was.requirements), _versions(unit.requirements)
-            moved = [
-                f"{package} {old.get(package, '(none)')} -> {new.get(package, '(none)')}"
-                for package in sorted(old.keys() | new.keys())
-                if old.get(package) != new.get(package)
-            ]
-            click.echo(f"{name}: {', '.join(moved) or 'other files of the same versions'}", err=True)
-    for name, base in sorted(after.bases.items()):
-        if before.bases.get(name) != base:
-            reasons = {row.reason for row in base.values() if isinstance(row, UnlockedBase)}
-            what = f"unlocked: {'; '.join(sorted(reasons))}" if reasons else "locked"
-            click.echo(f"base {name}: {what} for {', '.join(sorted(base))}", err=True)
-
-
-def _versions(requirements: tuple[str, ...]) -> dict[str, str]:
-    pins = (line.split(" ")[0].partition("==") for line in requirements)
-    return {name: version for name, _, version in pins}
+def _count(lock: Lock) -> str:
+    waiting = sum(1 for row in lock.units.values() if row.unlocked)
+    return f"{len(lock.units) - waiting} images locked, {waiting} unlocked"

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.bases import BuiltBase
@@ -38,7 +38,13 @@ def read_project(settings: Settings) -> Project:
         templates=sources.templates.keys(),
     )
     lock = parse_lock(_read_text(settings.lock, _LOCK_REMEDY)) if settings.lock.exists() else Lock()
-    return Project(settings=settings, catalog=catalog, units=expand(catalog), sources=sources, lock=lock)
+    return Project(
+        settings=replace(settings, mirrors=catalog.mirrors, sources=tuple(catalog.sources.values())),
+        catalog=catalog,
+        units=expand(catalog),
+        sources=sources,
+        lock=lock,
+    )
 
 
 def read_catalog(settings: Settings) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from urllib.parse import urlsplit
 
 from toolkit.adapters.fetching import Fetcher
 from toolkit.adapters.probing import ask_all
@@ -10,9 +9,11 @@ from toolkit.adapters.registry import HttpRegistry
 from toolkit.cli.credentials import credentials_of
 from toolkit.cli.project import Project
 from toolkit.cli.settings import DEFAULT_REGISTRY, Settings
-from toolkit.cli.world import downloads, look, package_index
+from toolkit.cli.supplies import downloads, fetcher, places
+from toolkit.cli.world import look
 from toolkit.errors import NeedNotMet, UsageError
 from toolkit.machine.mirrors import debian_mirrors
+from toolkit.mirrors import Places, without_credentials
 from toolkit.plan import Plan
 from toolkit.reach import Machine, Place, places_of
 
@@ -28,35 +29,35 @@ def unreachable(project: Project, plan: Plan, bases: Collection[str]) -> Mapping
     planned = [each for each in plan.to_build if not each.rendered.unlocked]
     if not planned:
         return {}
-    index = package_index(project.settings)
+    where = places(project.settings)
     machine = Machine(
-        index=without_credentials(index),
-        mirror=_debian_mirror(project.settings),
+        index=without_credentials(where.index),
+        mirror=where.apt or _debian_mirror(project.settings),
         bases=bases,
         files=downloads(project.settings).kept(),
     )
     needed = {each.identifier: places_of(each.rendered, machine) for each in planned}
-    credentials = {f"{machine.index.rstrip('/')}/": f"{index.rstrip('/')}/"}
-    fetcher = Fetcher(located=lambda url: credentials.get(url, url), ca_bundle=project.settings.ca_bundle)
     asked = dict.fromkeys(place for places in needed.values() for place in places)
-    reasons = ask_all(asked, partial(_ask, project.settings, fetcher), within=_PATIENCE)
+    ask = partial(_ask, project.settings, where, fetcher(project.settings))
+    reasons = ask_all(asked, ask, within=_PATIENCE)
     return {
         identifier: tuple(f"{place.name}: {reasons[place]}" for place in places if place in reasons)
         for identifier, places in needed.items()
     }
 
 
-def _ask(settings: Settings, fetcher: Fetcher, place: Place) -> None:
+def _ask(settings: Settings, where: Places, fetcher: Fetcher, place: Place) -> None:
     if place.image is None:
         fetcher.probe(place.url)
         return
+    image = where.registry_mirror(place.image)
     registry = HttpRegistry(
-        place.image.registry,
+        image.registry,
         docker_config=settings.docker_config,
         ca_bundle=settings.ca_bundle,
-        credentials=credentials_of(settings, place.image.registry),
+        credentials=credentials_of(settings, image.registry),
     )
-    if registry.lookup_descriptor(place.image.repository, place.image.selector) is None:
+    if registry.lookup_descriptor(image.repository, image.selector) is None:
         raise UsageError(f"{place.image} is not there")
 
 
@@ -66,8 +67,3 @@ def _debian_mirror(settings: Settings) -> str:
         return debian_mirrors(facts.apt_sources, facts.host.codename).main
     except NeedNotMet:
         return ""
-
-
-def without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

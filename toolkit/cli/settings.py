@@ -1,14 +1,18 @@
 """Where things are and what the environment says: the only reader of os.environ."""
 
+import netrc
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
+from toolkit.catalog.mirrors import CatalogMirrors
+from toolkit.catalog.model import Source
 from toolkit.errors import UsageError
+from toolkit.mirrors import CA_BUNDLE
 from toolkit.oci import Reference
 
 DEFAULT_REGISTRY = "localhost:5000"
@@ -16,10 +20,15 @@ DEFAULT_REGISTRY = "localhost:5000"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One project on disk. `cache` may be deleted at any time, `dist` is what a release leaves."""
+    """One project on disk. `cache` may be deleted at any time, `dist` is what a release leaves.
+
+    `mirrors` and `sources` are those of the catalog, once that was read.
+    """
 
     catalog: Path
     environment: Mapping[str, str]
+    mirrors: CatalogMirrors = field(default_factory=CatalogMirrors)
+    sources: tuple[Source, ...] = ()
 
     @property
     def project(self) -> Path:
@@ -43,21 +52,40 @@ class Settings:
 
     @property
     def ca_bundle(self) -> Path | None:
-        """The CA bundle that this machine's tools are told to trust, if one is named."""
-        for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
+        """The CAs that are trusted besides the system's, if a bundle is named."""
+        for name in CA_BUNDLE:
             if path := self.environment.get(name):
                 if not Path(path).is_file():
                     raise UsageError(
                         f"{name} names {path}, which is not a file", remedy=f"Mend or unset {name}."
                     )
                 return Path(path)
-        return None
+        if not self.mirrors.ca_bundle:
+            return None
+        bundle = self.project / self.mirrors.ca_bundle
+        if not bundle.is_file():
+            raise UsageError(
+                f"{self.catalog.name}: ca-bundle of [mirrors] names {bundle}, which is not a file",
+                remedy="Mend the path, which begins where images.toml is, or remove the key.",
+            )
+        return bundle
 
-    @property
-    def index_url(self) -> str:
-        """The package index that the environment names for pip or uv, "" when it names none."""
-        names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-        return next((self.environment[name] for name in names if self.environment.get(name)), "")
+    def lookup_login(self, host: str) -> tuple[str, str] | None:
+        """User name and password for a host as curl, pip and uv read them from ~/.netrc or NETRC."""
+        home = self.environment.get("HOME") or "/"
+        path = Path(self.environment.get("NETRC") or f"{home}/.netrc")
+        try:
+            found = netrc.netrc(path).hosts.get(host)
+        except FileNotFoundError:
+            return None
+        except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
+            # The parser quotes the word it stumbled over, which may be a password.
+            line = getattr(error, "lineno", None)
+            raise UsageError(
+                f"{path}{f':{line}' if line else ''} cannot be read as a netrc file",
+                remedy="Write: machine HOST login USER password SECRET",
+            ) from None
+        return (found[0], found[2]) if found else None
 
     @property
     def docker_config(self) -> Path:
@@ -68,12 +96,6 @@ class Settings:
     def region(self) -> str:
         """The region that the environment names for AWS's tools, "" when it names none."""
         return self.environment.get("AWS_REGION") or self.environment.get("AWS_DEFAULT_REGION") or ""
-
-    def uv_environment(self, index_url: str) -> dict[str, str]:
-        """What uv sees when the package index is `index_url`, "" for its default."""
-        index = {"UV_DEFAULT_INDEX": index_url} if index_url else {}
-        certificates = {"SSL_CERT_FILE": str(self.ca_bundle)} if self.ca_bundle else {}
-        return {**self.environment, **index, **certificates}
 
 
 def from_environment(catalog: str) -> Settings:

@@ -1,7 +1,6 @@
 """The composition root: adapters put together from settings, imported only where they are used."""
 
 import functools
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from toolkit.cli.credentials import credentials_of
 from toolkit.cli.project import Project, architectures_of
 from toolkit.cli.registries import Place
 from toolkit.cli.settings import DEFAULT_REGISTRY, Settings
+from toolkit.cli.supplies import build_secrets, ca_bundle, fetching, places, uv_environment
 from toolkit.errors import NeedNotMet, UsageError
 from toolkit.lock import get_locked_base, lookup_locked_base
 from toolkit.machine.facts import Engine, Facts
@@ -24,20 +24,20 @@ from toolkit.oci import Architecture, Digest, Index, Reference
 from toolkit.planning import Destination
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.publish import Registry
-from toolkit.render import RenderedUnit
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
 from toolkit.workshop import UNFINISHED, Tools, Workshop
 
 if TYPE_CHECKING:
     from toolkit.adapters.aws import Aws
-    from toolkit.adapters.downloads import Downloads
     from toolkit.adapters.journal import Journals
-    from toolkit.adapters.uv import UvResolver
+    from toolkit.adapters.retry import Budget
 
 
-def registry_at(settings: Settings, host: str, report: Reporter | None = None) -> Registry:
-    """A registry over HTTP that retries what heals, and says so to `report`."""
+def registry_at(
+    settings: Settings, host: str, report: Reporter | None = None, budget: "Budget | None" = None
+) -> Registry:
+    """A registry over HTTP that retries what heals, and says so to `report`; `budget` is how long."""
     from toolkit.adapters.registry import HttpRegistry
     from toolkit.adapters.registry_errors import is_loopback
     from toolkit.adapters.retry import Budget, Retry, RetryingRegistry
@@ -54,8 +54,8 @@ def registry_at(settings: Settings, host: str, report: Reporter | None = None) -
         credentials=credentials_of(settings, host),
     )
     # What does not answer on this machine is not there: a restart takes a moment, not a minute.
-    budget = Budget(absent=5) if is_loopback(host.rsplit(":", 1)[0]) else Budget()
-    return RetryingRegistry(registry, budget=budget, on_retry=tell)
+    usual = Budget(absent=5) if is_loopback(host.rsplit(":", 1)[0]) else Budget()
+    return RetryingRegistry(registry, budget=budget or usual, on_retry=tell)
 
 
 def destination(settings: Settings, place: Place, report: Reporter | None = None) -> Destination:
@@ -78,12 +78,18 @@ def scans(settings: Settings) -> ScanCache:
 
 
 def base_maker(settings: Settings, *, locked_only: bool = False) -> BaseMaker:
-    """Makes bases from the mirrors that this machine's own apt uses. Raises NeedNotMet without any."""
+    """Makes bases from the mirror that is named, else from those that this machine's own apt uses.
+
+    Raises NeedNotMet without any.
+    """
     from toolkit.adapters.bootstrap import Bootstrapper
 
+    where = places(settings)
     facts = look(settings, DEFAULT_REGISTRY)
     maker = Bootstrapper(
-        mirrors=debian_mirrors(facts.apt_sources, facts.host.codename),
+        mirrors=debian_mirrors(
+            facts.apt_sources, facts.host.codename, main=where.apt, security=where.apt_security
+        ),
         bases=settings.cache / "bases",
         cache=settings.cache / "packages",
     )
@@ -135,7 +141,8 @@ class Bases:
         settings, wanted = self.project.settings, architectures_of(self.project, base)
         locked = {each: get_locked_base(self.project.lock, base, each) for each in wanted}
         if isinstance(base.origin, Reference):
-            images = images_of(registry_at(settings, base.origin.registry), base.origin.repository)
+            reference = places(settings).registry_mirror(base.origin)
+            images = images_of(registry_at(settings, reference.registry), reference.repository)
             digests = {each: entry.digest for each, entry in locked.items()}
             verify_base(settings, f"base {base.origin}", images, digests)
             return None
@@ -152,9 +159,15 @@ class Bases:
         return built
 
     def layout_of(self, unit: BuildUnit) -> str | None:
-        """What Buildx takes as the base's context, None where FROM names a registry's image."""
+        """What Buildx takes as the base's context, None where FROM's own registry has it."""
         built = self._made.get(unit.base.name)
-        return built.build_context if built else None
+        if built or not isinstance(unit.base.origin, Reference):
+            return built.build_context if built else None
+        reference = places(self.project.settings).registry_mirror(unit.base.origin)
+        if reference == unit.base.origin:
+            return None
+        index = get_locked_base(self.project.lock, unit.base, unit.architecture).index
+        return f"docker-image://{reference.registry}/{reference.repository}@{index}"
 
 
 def verify_base(
@@ -186,7 +199,7 @@ def workshop(
     checkout = Checkout(directory=settings.project, sources=sources)
     return Workshop(
         tools=functools.cache(functools.partial(building_tools, settings, docker_config)),
-        fetch=functools.partial(fetch_downloads, settings, functools.cache(lambda: downloads(settings))),
+        fetch=fetching(settings),
         base_layout=bases.layout_of,
         layout=_open_layout,
         layouts=settings.cache / "layouts",
@@ -196,23 +209,6 @@ def workshop(
         source=checkout.source,
         cold=cold,
     )
-
-
-def downloads(settings: Settings) -> "Downloads":
-    from toolkit.adapters.downloads import Downloads
-    from toolkit.adapters.fetching import Fetcher
-
-    fetcher = Fetcher(located=lambda url: url, ca_bundle=settings.ca_bundle)
-    return Downloads(fetcher=fetcher, directory=settings.cache / "downloads")
-
-
-def fetch_downloads(
-    settings: Settings, kept: "Callable[[], Downloads]", rendered: RenderedUnit
-) -> Path | None:
-    """The directory that becomes the build context `downloads` of one unit, None where it has none."""
-    if not rendered.downloads:
-        return None
-    return kept().gather(rendered.downloads, settings.cache / "contexts" / rendered.unit.identifier)
 
 
 @contextmanager
@@ -247,10 +243,12 @@ def building_tools(settings: Settings, docker_config: Callable[[], Path] | None 
 
     facts = ask_versions(look(settings, DEFAULT_REGISTRY))
     native = Architecture(require_engine(facts).architecture)
+    where = places(settings)
     builder = BuildxBuilder(
-        uv=ensure_uv(settings.cache / "tools", native, settings.uv_environment(package_index(settings))),
-        ca_bundle=settings.ca_bundle,
-        uv_config=write_uv_config(settings, package_index(settings)),
+        uv=ensure_uv(settings.cache / "tools", native, uv_environment(settings, index=where.index)),
+        ca_bundle=ca_bundle(settings),
+        secrets=functools.partial(build_secrets, settings, where),
+        find_links=tuple(settings.project / each for each in where.find_links if "://" not in each),
         docker_config=docker_config,
     )
     return Tools(builder=builder, native=frozenset({native}))
@@ -274,30 +272,6 @@ def require_engine(facts: Facts) -> Engine:
     return facts.engine
 
 
-def package_index(settings: Settings) -> str:
-    """The index of the environment, else of pip.conf, else "" for uv's default."""
-    from toolkit.adapters.uv import configured_index
-
-    return settings.index_url or configured_index()
-
-
-def resolver(settings: Settings) -> "UvResolver":
-    from toolkit.adapters.uv import UvResolver
-
-    return UvResolver(environment=settings.uv_environment(package_index(settings)))
-
-
-def write_uv_config(settings: Settings, index_url: str) -> Path | None:
-    """uv's settings for builds, readable by this user alone: the index may carry credentials."""
-    if not index_url:
-        return None
-    path = settings.cache / "uv.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(f"[[index]]\nurl = {json.dumps(index_url)}\ndefault = true\n")
-    return path
-
-
 def lookup_registry_base(
     settings: Settings, reference: Reference, architectures: tuple[Architecture, ...]
 ) -> tuple[Digest, dict[Architecture, Digest]]:
@@ -305,8 +279,12 @@ def lookup_registry_base(
 
     Raises UsageError when it is not there or has no image for one of them.
     """
-    registry = registry_at(settings, reference.registry)
-    found = registry.lookup_manifest(reference.repository, reference.selector)
+    from toolkit.adapters.retry import Budget
+
+    asked = places(settings).registry_mirror(reference)
+    # Who locks waits for many: one that is not there leaves its rows unlocked.
+    registry = registry_at(settings, asked.registry, budget=Budget(attempts=2, total=10, absent=1))
+    found = registry.lookup_manifest(asked.repository, asked.selector)
     if found is None:
         raise UsageError(f"the base {reference} does not exist", remedy="Mend its reference in images.toml.")
     digests = (

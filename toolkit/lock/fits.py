@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from toolkit.bases import BuiltBase
-from toolkit.catalog.model import Base, Recipe
+from toolkit.catalog.model import Base, Recipe, Source
 from toolkit.errors import LockInvalid
 from toolkit.lock.model import BaseRow, Lock, LockedBase, LockedUnit, UnlockedBase
 from toolkit.oci import Architecture, Reference
@@ -14,9 +14,26 @@ from toolkit.units import BuildUnit
 
 
 def inputs_digest(unit: BuildUnit, serving: Sequence[str]) -> str:
-    """Digest of all that decides a unit's requirement set; `serving` are the runtime's own needs."""
-    asked = [sorted((*unit.requirements, *serving)), unit.base.python, unit.base.glibc, unit.architecture]
+    """Digest of all that decides what a unit is made of; `serving` are the runtime's own needs."""
+    asked: list[object] = [
+        sorted((*unit.requirements, *serving)),
+        unit.base.python,
+        unit.base.glibc,
+        unit.architecture,
+    ]
+    if unit.sources:
+        asked += [
+            [_place(source) for source in unit.indexes],
+            [_place(unit.apt.source), *sorted(unit.apt.packages)] if unit.apt else [],
+            sorted([each.url, each.install] for each in unit.downloads),
+        ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def _place(source: Source) -> list[object]:
+    """A vendor's place without the name that the catalog gives it."""
+    place = [source.kind, source.url, source.suite, source.components, source.key, source.packages]
+    return [each for each in place if each]
 
 
 def get_locked(lock: Lock, unit: BuildUnit, serving: Sequence[str]) -> LockedUnit:
@@ -27,8 +44,8 @@ def get_locked(lock: Lock, unit: BuildUnit, serving: Sequence[str]) -> LockedUni
         raise LockInvalid(f"images.lock has no entry for {unit.identifier}", remedy=remedy)
     if locked.inputs != inputs_digest(unit, serving):
         raise LockInvalid(
-            f"images.lock does not fit images.toml:{unit.image.line}: the packages, Python or glibc of "
-            f"{unit.identifier} changed since it was locked",
+            f"images.lock does not fit images.toml:{unit.image.line}: the packages, sources, Python or glibc "
+            f"of {unit.identifier} changed since it was locked",
             remedy=remedy,
         )
     return locked

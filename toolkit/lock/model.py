@@ -101,9 +101,10 @@ LockedBases = Mapping[Architecture, BaseRow]
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """Bases by name, units by identifier."""
+    """Bases by name, units by identifier; `keys` has the sha256 (hex) of vendors' signing keys by URL."""
 
     bases: Mapping[str, LockedBases] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, LockedUnit] = field(default_factory=dict)
 
     def with_unit(self, identifier: str, locked: LockedUnit) -> "Lock":

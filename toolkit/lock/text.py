@@ -41,12 +41,13 @@ def parse_lock(text: str) -> Lock:
             name: tuple(LockedDownload.parse(line) for line in _texts(lines))
             for name, lines in data.get("downloads", {}).items()
         }
+        keys = {url: _sha256(value) for url, value in data.get("keys", {}).items()}
         sets = _Sets(requirements=requirements, downloads=downloads)
         units = {name: _unit(row, sets) for name, row in data.get("units", {}).items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise LockInvalid(f"images.lock cannot be read: {what}", remedy=_REMEDY) from error
-    return Lock(bases=bases, units=units)
+    return Lock(bases=bases, keys=keys, units=units)
 
 
 def _base(row: Mapping[str, object]) -> BaseRow:
@@ -93,6 +94,11 @@ def _texts(values: object) -> tuple[str, ...]:
     return tuple(_text(value) for value in values)
 
 
+def _sha256(value: object) -> str:
+    """Hex, as `toolkit lock` wrote it."""
+    return Digest(_text(value)).hex
+
+
 def _time(value: str) -> str:
     """A build takes it as SOURCE_DATE_EPOCH."""
     datetime.strptime(value, _TIME)
@@ -105,6 +111,9 @@ def format_lock(lock: Lock) -> str:
     for name, rows in sorted(lock.bases.items()):
         for architecture, row in sorted(rows.items()):
             lines += ["", f"[bases.{_quoted(name)}.{architecture}]", *_base_lines(row)]
+    if lock.keys:
+        lines += ["", "[keys]"]
+        lines += [f'{_quoted(url)} = "sha256:{sha256}"' for url, sha256 in sorted(lock.keys.items())]
     shared: dict[str, list[str]] = {identifier: [] for identifier in lock.units}
     for key, lines_of in _SHARED.items():
         sets = _named_sets(

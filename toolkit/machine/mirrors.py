@@ -11,23 +11,27 @@ from toolkit.machine.sources import Source
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-def debian_mirrors(sources: Iterable[Source], codename: str) -> Mirrors:
-    """The mirrors of a Debian system whose release is `codename`.
+def debian_mirrors(
+    sources: Iterable[Source], codename: str, *, main: str = "", security: str = ""
+) -> Mirrors:
+    """The mirrors that are named, else those of a Debian system whose release is `codename`.
 
     Raises NeedNotMet when apt has no source for it, or when this is another distribution: there a
     base is named by reference instead.
     """
+    if main:
+        return Mirrors(main=main, security=security or main, keyring=Path(_KEYRING))
     own = [source for source in sources if source.uris and "main" in source.components]
-    main = next((source for source in own if codename in source.suites), None)
-    if main is None:
+    here = next((source for source in own if codename in source.suites), None)
+    if here is None:
         raise NeedNotMet(
             f"apt has no source for {codename or 'Debian'} main, so there is no mirror to make bases from",
             remedy='Give the machine one, or let the base be an image: reference = "HOST/debian:bullseye"',
         )
-    security = next((source for source in own if f"{codename}-security" in source.suites), main)
-    keyring = dict(main.options).get("Signed-By", _KEYRING)
+    updates = next((source for source in own if f"{codename}-security" in source.suites), here)
+    keyring = dict(here.options).get("Signed-By", _KEYRING)
     return Mirrors(
-        main=main.uris[0],
-        security=security.uris[0],
+        main=here.uris[0],
+        security=security or updates.uris[0],
         keyring=Path(keyring if keyring.startswith("/") else _KEYRING),
     )

@@ -267,6 +267,8 @@ def _labels(unit: BuildUnit, base: BaseIdentity, created: str, support: Support)
         labels["org.opencontainers.image.base.digest"] = base.digest
     if unit.remark:
         labels[f"{LABEL}.remark"] = unit.remark
+    if unit.sdk:
+        labels |= {f"{LABEL}.sdk": unit.sdk.version, f"{LABEL}.sdk-floor": unit.sdk.floor}
     said = in_texts(support)
     labels[f"{LABEL}.support"] = said.pop("state")
     return labels | {f"{LABEL}.support-{key}": text for key, text in said.items() if text}

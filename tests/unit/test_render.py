@@ -28,7 +28,7 @@ from tests.projects import (
     unit,
     with_file,
 )
-from toolkit.catalog.model import Base, Consumer, Image
+from toolkit.catalog.model import Base, Consumer, Image, Sdk
 from toolkit.errors import LockInvalid, UsageError
 from toolkit.lock import Lock
 from toolkit.oci import Architecture, Reference
@@ -297,6 +297,13 @@ def test_labels_say_whether_it_was_looked_after_on_the_day_it_was_locked() -> No
     earlier = rendered(unit(), locked=locked_unit(unit(), created="2025-01-01T00:00:00Z"))
     assert earlier.labels[f"{LABEL}.support"] == "current"
     assert f"{LABEL}.support-reasons" not in earlier.labels
+
+
+def test_labels_name_the_sdk_and_the_oldest_one_of_its_host() -> None:
+    sdk = Sdk(version="2.20.2", floor="2.20.0", source="https://neuron.example")
+    labels = rendered(with_image(lambda image: replace(image, sdk=sdk))).labels
+    assert (labels[f"{LABEL}.sdk"], labels[f"{LABEL}.sdk-floor"]) == ("2.20.2", "2.20.0")
+    assert f"{LABEL}.sdk" not in BENIGN.labels
 
 
 def test_a_remark_is_a_label_of_its_architecture_alone() -> None:

@@ -183,6 +183,7 @@ def test_another_machine_without_dist_finds_the_record_in_the_registry(
 ) -> None:
     assert small.run("release").code == 0
     mine = (small.directory / "dist" / "uris.csv").read_text()
+    assert "one-1.0-cpu" in (small.directory / "dist" / "uris.html").read_text()
     (small.directory / "dist").rename(tmp_path / "gone")
     again = small.run("release", environment={"DOCKER_HOST": "unix:///nonexistent"})
     assert again.code == 0, again.err

@@ -216,6 +216,15 @@ def test_neuron_devices_come_with_the_capability_that_they_need() -> None:
     assert "runAsUser" not in pod(asked)["securityContext"]
 
 
+def test_gpus_need_no_capability_and_no_root() -> None:
+    asked = workload(
+        machine="g5g.xlarge", image=replace(describe_image(LIST, RELEASED), accelerator=AcceleratorKind.GPU)
+    )
+    assert container(asked)["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container(asked)["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert pod(asked)["securityContext"]["runAsNonRoot"] is True
+
+
 def test_several_devices_on_the_large_inf1_are_warned_of() -> None:
     for machine, devices, is_told in (
         ("inf1.6xlarge", 2, True),

@@ -100,6 +100,10 @@ class Workload:
         return _DEVICES.get(kind, "")
 
     @property
+    def is_neuron(self) -> bool:
+        return self.device == _DEVICES[AcceleratorKind.NEURON]
+
+    @property
     def ports(self) -> dict[str, int]:
         if self.image.published:
             exposed = [int(port.partition("/")[0]) for port in self.image.published[0].ports]
@@ -172,7 +176,7 @@ def _node_selector(workload: Workload) -> dict[str, str]:
 
 
 def _pod_security(workload: Workload) -> Manifest:
-    if workload.device in _DEVICES.values() and workload.device:
+    if workload.is_neuron:
         # A capability that is added counts only for root.
         return {"seccompProfile": {"type": "RuntimeDefault"}}
     return {
@@ -185,8 +189,7 @@ def _pod_security(workload: Workload) -> Manifest:
 
 
 def _security(workload: Workload) -> Manifest:
-    is_neuron = workload.device == _DEVICES[AcceleratorKind.NEURON]
-    added = {"add": ["IPC_LOCK"]} if is_neuron else {}
+    added = {"add": ["IPC_LOCK"]} if workload.is_neuron else {}
     if not workload.server.hardened:
         return {"allowPrivilegeEscalation": False} | ({"capabilities": added} if added else {})
     return {

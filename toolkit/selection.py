@@ -75,7 +75,7 @@ def _chosen_by(selection: Selection) -> str:
     return f"left by {selection}" if leaves_out else f"all of {selection}"
 
 
-_ALL_UNITS = "`toolkit plan '*'` lists all units."
+_ALL_UNITS = "`toolkit plan '*' --allow-eol` lists all units."
 
 
 def matches(unit: BuildUnit, glob: str) -> bool:

@@ -167,7 +167,7 @@ def test_any_other_value_of_a_key_gives_a_catalog_or_its_faults(
 @EXAMPLES
 @given(
     st.dictionaries(
-        st.sampled_from(["groups", "sources", "bases", "images", "other"]),
+        st.sampled_from(["groups", "sources", "mirrors", "registries", "bases", "images", "other"]),
         st.dictionaries(
             WORDS,
             st.dictionaries(

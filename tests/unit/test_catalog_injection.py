@@ -155,6 +155,9 @@ URLS = st.builds(
 @given(URLS | HOSTILE)
 @example("https://h.example/a/%2e%2e/b")
 @example("https://h.example:99999")
+@example("https://h.example:65535")
+@example("https://h..example")
+@example("https://-h.example")
 @example("https://me:secret@h.example")
 def test_a_url_that_passes_has_a_host_and_a_path_and_nothing_else(text: str) -> None:
     if not places.SOURCE_URL.accepts(text):
@@ -162,6 +165,8 @@ def test_a_url_that_passes_has_a_host_and_a_path_and_nothing_else(text: str) -> 
     parts = urlsplit(text)
     assert parts.scheme in ("http", "https")
     assert parts.hostname
+    assert ".." not in parts.hostname
+    assert parts.port is None or 1 <= parts.port <= 65535
     assert (parts.username, parts.password, parts.query, parts.fragment) == (None, None, "", "")
     assert parts.geturl() == text
     assert not set(text) & set(" \t\n\"'\\`$;&|<>{}[]#?")

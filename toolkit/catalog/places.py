@@ -44,8 +44,10 @@ _NO_SPACES = (" ", "no spaces")
 _NO_DOTS = "no part of it may be . or .."
 
 # What RFC 3986 allows, without user, query and fragment; and no segment that leads upwards.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _URL = pattern(
-    r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
+    rf"https?://{_LABEL}(?:\.{_LABEL})*(?::{_PORT})?"
     r"(?:/(?!\.{1,2}(?:/|$))(?:[A-Za-z0-9._~+=,-]|%[0-9A-Fa-f]{2})+)*/?"
 )
 
@@ -85,50 +87,42 @@ PAGE_URL = Grammar(
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _OBJECT = pattern(r"(?:[A-Za-z0-9_][A-Za-z0-9._+=~-]*/)*[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
-_OBJECT_HINTS = (
-    ("%", "write the object's own name: it is encoded when it is asked for"),
-    ("://", "write it without the URL of its source"),
-    ("{", "nothing is filled in here: give each version its own row"),
-    _NO_SPACES,
-    ("..", _NO_DOTS),
-)
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_OBJECT_MENDS = (str.strip, lambda text: text.lstrip("/"))
 
 OBJECT = Grammar(
     what="the path of a file below its source",
     example="v1.0/tool.tar.gz",
     matches=_OBJECT,
     maximum=500,
-    hints=_OBJECT_HINTS,
-    mends=_OBJECT_MENDS,
+    hints=(
+        ("%", "write the object's own name: it is encoded when it is asked for"),
+        ("://", "write it without the URL of its source"),
+        ("{", "nothing is filled in here: give each version its own row"),
+        _NO_SPACES,
+        ("..", _NO_DOTS),
+    ),
+    mends=(str.strip, lambda text: text.lstrip("/")),
 )
 
-WHEEL = Grammar(
+WHEEL = replace(
+    OBJECT,
     what="the path of a wheel below its source",
     example="torch/torch-1.5.1-cp36-cp36m-linux_x86_64.whl",
     matches=_is_wheel,
-    maximum=500,
-    hints=_OBJECT_HINTS,
-    mends=_OBJECT_MENDS,
 )
 
-DEB_FILE = Grammar(
+DEB_FILE = replace(
+    OBJECT,
     what="the path of a .deb below its source",
     example="pool/tool_1.0_amd64.deb",
     matches=lambda text: text.endswith(".deb") and _OBJECT(text),
-    maximum=500,
-    hints=_OBJECT_HINTS,
-    mends=_OBJECT_MENDS,
 )
 
-ARCHIVE = Grammar(
+ARCHIVE = replace(
+    OBJECT,
     what="the path of a tar archive below its source",
     example="v1.0/tool.tar.gz",
     matches=lambda text: text.endswith(_ARCHIVES) and _OBJECT(text),
-    maximum=500,
-    hints=_OBJECT_HINTS,
-    mends=_OBJECT_MENDS,
 )
 
 PLACE = Grammar(

@@ -17,7 +17,14 @@ from toolkit.errors import PRECEDENCE, ExitCode
 from toolkit.selection import Selection, select
 from toolkit.units import expand
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/resolver.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/resolver.md",
+    "docs/deploying.md",
+)
 
 
 def read(name: str) -> str:

@@ -95,6 +95,16 @@ def test_elastic_inference_is_planned_but_applied_only_when_that_is_said() -> No
         run(*asked, "--accelerator-type", "ml.eia2.medium", "--apply")
 
 
+def test_an_image_that_nobody_looks_after_is_deployed_with_a_warning() -> None:
+    support = {"state": "legacy", "date": "2026-08-31", "source": "https://example.com"}
+    mine = image(
+        registry=MINE, region=REGION, uri=f"{MINE}/pytorch-inference@sha256:{'1' * 64}", support=support
+    )
+    Path("mine.json").write_text(record(mine).dumps())
+    shown = run("--framework", "pytorch", "--record", "mine.json", "--instance-type", "ml.c7g.large")
+    assert shown.stderr.startswith("warning: pytorch-arm64 is legacy since 2026-08-31\n")
+
+
 def local(path: str, text: str = "x") -> str:
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)

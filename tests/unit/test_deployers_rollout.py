@@ -121,7 +121,7 @@ def test_a_new_endpoint_is_made_and_waited_for() -> None:
     assert go(service, events=events).status == "InService"
     assert service.sent == CREATION
     assert [each.text for each in events if each.text.startswith("Creating")] == [
-        "Creating (ml-c7g-xlarge: serving, 1 running)"
+        "Creating (ml-c7g-xlarge: 1 running)"
     ]
     assert events[-1].kind is Kind.FINISHED
 

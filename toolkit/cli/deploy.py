@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -189,3 +189,12 @@ def show_plan(checks: Sequence[Check], plan: Mapping[str, Any]) -> None:
     click.echo(
         f"nothing was sent: {passed} checks passed, {open_ones} not checked; --apply sends it", err=True
     )
+
+
+def warn_of_support(images: Iterable[DeployableImage]) -> None:
+    """On stderr, what nobody looks after any more among images of one's own release."""
+    published = {each.identifier: each.support for image in images for each in image.published}
+    for identifier, support in published.items():
+        if support.get("state", "current") != "current":
+            since = f" since {support['date']}" if support.get("date") else ""
+            click.echo(f"warning: {identifier} is {support['state']}{since}", err=True)

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from toolkit.cli.deploy import ImageChoice, apply_option, image_choice, image_options, show_plan
+from toolkit.cli.deploy import (
+    ImageChoice,
+    apply_option,
+    image_choice,
+    image_options,
+    show_plan,
+    warn_of_support,
+)
 from toolkit.cli.material import Material, planned_uri
 from toolkit.cli.settings import Settings, from_environment, json_option
 from toolkit.deployers.archives import ARCHIVE_SUFFIX, is_remote, members
@@ -157,6 +164,7 @@ def recommender(
     )
     checks = local_checks(deployment, instead=choice.instead_of)
     ensure_passed(checks)
+    warn_of_support(variant.image for variant in variants)
     load = Load(
         users=users,
         spawn_rate=spawn_rate,

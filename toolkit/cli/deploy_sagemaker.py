@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from toolkit.cli.deploy import ImageChoice, apply_option, assignment, image_choice, image_options, show_plan
+from toolkit.cli.deploy import (
+    ImageChoice,
+    apply_option,
+    assignment,
+    image_choice,
+    image_options,
+    show_plan,
+    warn_of_support,
+)
 from toolkit.cli.material import Material, planned_uri
 from toolkit.cli.settings import Settings, from_environment
 from toolkit.deployers.calls import Call
@@ -115,6 +123,7 @@ def sagemaker(
     )
     checks = local_checks(deployment, instead=choice.instead_of)
     ensure_passed(checks)
+    warn_of_support(variant.image for variant in variants)
     if accelerator_type and is_applied and not allow_eol:
         raise DeploymentRefused(end_of_elastic_inference(), remedy="Send it all the same: --allow-eol")
     deployment, uploads = material.packed(deployment, settings)

@@ -170,7 +170,7 @@ def _send(call: Call, deployment: Deployment, service: Endpoints, report: Report
 
 def _words(call: Call) -> str:
     """`CreateModel demo-1a2b3c4d`"""
-    names = ("ModelName", "EndpointConfigName", "EndpointName", "Key")
+    names = ("ModelName", "EndpointName", "EndpointConfigName", "Key")
     return f"{call.operation} {next((call.request[name] for name in names if name in call.request), '')}"
 
 
@@ -223,7 +223,8 @@ def _failure(name: str, arrived: Endpoint, service: Endpoints) -> DeploymentFail
 
 def _progress(found: Endpoint) -> str:
     variants = ", ".join(
-        f"{each.name}: {each.state or 'serving'}, {each.count} running" for each in found.variants
+        f"{each.name}: {f'{each.state}, ' if each.state else ''}{each.count} running"
+        for each in found.variants
     )
     return f"{found.status}{f' ({variants})' if variants else ''}"
 

@@ -29,11 +29,17 @@ def parse_catalog(
     """
     values = read_toml(text, filename=filename)
     faults = Faults(filename=filename, positions=locate(text))
-    top = Table(values, path=(), subject="", faults=faults)
+    catalog = read_catalog(Table(values, path=(), subject="", faults=faults), faults, templates=templates)
+    faults.check()
+    return catalog
+
+
+def read_catalog(top: Table, faults: Faults, *, templates: Collection[str] | None = None) -> Catalog:
+    """What the top table says; with any fault noted, it is good for nothing."""
     group_table, source_tables, mirror_table, base_tables, image_tables, registry_tables = (
         top.table(key) for key in ("groups", "sources", "mirrors", "bases", "images", "registries")
     )
-    unreadable_tables = top.close() | {key for key in values if not isinstance(values[key], dict)}
+    unreadable_tables = top.close() | {key for key in top if not isinstance(top.get(key), dict)}
 
     groups = read_groups(group_table)
     around = Surroundings(
@@ -64,7 +70,6 @@ def parse_catalog(
         check_groups(top, groups, cells, unreadable=unreadable)
     if "groups" not in unreadable_tables:
         check_default(top, groups, cells)
-    faults.check()
     return Catalog(
         images=tuple(images),
         bases=around.bases,

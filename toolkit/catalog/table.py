@@ -14,6 +14,8 @@ from toolkit.oci import Architecture
 
 E = TypeVar("E", bound=StrEnum)
 
+COUNT_LIMIT = 999_999
+
 # What people write for a word of ours.
 _ALIASES = {architecture.uname: architecture.value for architecture in Architecture} | {
     "x64": "amd64",
@@ -144,10 +146,11 @@ class Table:
         value = self._take(key)
         if value is None:
             return default
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 10**6:
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= COUNT_LIMIT:
             return value
         self.fault(
-            self.at(key), f"{self.label(key)} must be a whole number from 1 to 999999, found {_found(value)}"
+            self.at(key),
+            f"{self.label(key)} must be a whole number from 1 to {COUNT_LIMIT}, found {_found(value)}",
         )
         return default
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "lock": ("lock", "Resolve the catalog's wishes to exact versions and hashes: images.lock."),
     "plan": ("plan", "Show what a release would do and why; change nothing."),
     "render": ("plan", "Write the Dockerfiles and build contexts that would be built."),
+    "schema": ("schema", "Print a JSON Schema of images.toml, for editors."),
     "build": ("release", "Build and verify images into OCI layouts; publish nothing."),
     "release": ("release", "Build, verify and publish what is not there yet; write record and tables."),
     "ecr": ("ecr", "Make the catalog's Amazon ECR what it should be; print the IAM policies it takes."),

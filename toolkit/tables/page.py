@@ -110,8 +110,7 @@ def _row(image: PublishedImage) -> dict[str, Any]:
         "size": human_size(image.size),
         "created": image.created,
         "uri": image.uri,
-        "registry": image.registry,
-        "name": image.uri.removeprefix(f"{image.registry}/"),
+        "digest": f"{image.uri.rpartition('@')[2][:19]}…",
         "support": _support(image),
         "support_class": _SUPPORT_CLASSES.get(image.support.get("state", ""), "fair"),
         "passed": passed,
@@ -138,9 +137,11 @@ def _data(images: Sequence[PublishedImage]) -> dict[str, Any]:
     sets: dict[tuple[int, ...], int] = {}
     rows = []
     for image in images:
+        ordered = sorted(
+            image.packages, key=lambda each: (each.kind != "python", each.kind, each.name.lower())
+        )
         held = tuple(
-            packages.setdefault((each.name, each.version, each.kind), len(packages))
-            for each in image.packages
+            packages.setdefault((each.name, each.version, each.kind), len(packages)) for each in ordered
         )
         rows.append(
             {name: _value(image, name) for name in _FACETS}

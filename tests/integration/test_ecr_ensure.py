@@ -123,9 +123,14 @@ def test_an_immutable_tag_of_another_image_is_a_conflict_that_names_both_and_the
     before = _digests(ecr_project.api, f"{ecr_project.prefix}/one")
     ecr_project.small.template("LABEL changed=yes")
     ecr_project.small.lock()
+    ecr_project.ecr.state.requests.clear()
     words = ecr_project.run("release", "one-*").failed_with(ExitCode.CONFLICT)
-    assert before["1.0-cpu-py39-debian11-sagemaker-amd64"] in words
-    assert "`revision = 2`" in words
+    assert "2 things would stop this release; nothing was built" in words
+    for architecture in ("amd64", "arm64"):
+        assert before[f"1.0-cpu-py39-debian11-sagemaker-{architecture}"] in words
+    assert "cannot be given to a build with other inputs (dockerfile)" in words
+    assert "[images.one]: add `revision = 2`" in words
+    assert not [request for request in ecr_project.ecr.state.requests if request.startswith(("PUT", "POST"))]
     after = _digests(ecr_project.api, f"{ecr_project.prefix}/one")
     assert {tag: after[tag] for tag in before} == before
 

@@ -92,10 +92,10 @@ def test_a_token_that_says_it_ended_in_2015_is_used_all_the_same(ecr_project: Ec
 
 def test_a_repository_that_is_not_there_is_told_at_once_with_what_makes_it(ecr_project: EcrProject) -> None:
     ecr_project.make_repositories("two", "releases")
-    words = ecr_project.run("release", ONE[0]).failed_with(ExitCode.REGISTRY_TROUBLE)
-    assert f"the repository {ecr_project.prefix}/one does not exist" in words
-    assert "Create it: `toolkit ecr ensure`" in words
-    assert "trying again" not in words
+    words = ecr_project.run("release", ONE[0]).failed_with(ExitCode.NEED_NOT_MET)
+    assert f"repositories: not there: {ecr_project.prefix}/one" in words
+    assert "toolkit ecr ensure --registry prod" in words
+    assert "building" not in words
 
 
 def test_the_private_docker_config_is_gone_after_sigterm(ecr_project: EcrProject) -> None:

@@ -48,6 +48,11 @@ class EcrControl:
     def _client(self) -> "ECRClient":
         return self._aws.ecr
 
+    def identity(self) -> str:
+        """The ARN that this run's credentials belong to. Needs no permission."""
+        with aws_trouble("who this run is to AWS"):
+            return self._aws.sts.get_caller_identity()["Arn"]
+
     def lookup_repositories(self, names: Sequence[str]) -> Mapping[str, RepositorySettings]:
         found = {}
         for name in names:

@@ -24,6 +24,7 @@ COMMANDS = {
     "bases": ("bases", "Make the base images of the catalog that are bootstrapped."),
     "lock": ("lock", "Resolve the catalog's wishes to exact versions and hashes: images.lock."),
     "plan": ("plan", "Show what a release would do and why; change nothing."),
+    "preflight": ("preflight", "Show what would stop a release, before its first build; change nothing."),
     "render": ("plan", "Write the Dockerfiles and build contexts that would be built."),
     "schema": ("schema", "Print a JSON Schema of images.toml, for editors."),
     "build": ("release", "Build and verify images into OCI layouts; publish nothing."),

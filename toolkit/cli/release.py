@@ -89,7 +89,7 @@ def release(
         private_docker_config(project.settings, registries) as docker_config,
     ):
         to = destination(project.settings, place, report)
-        outcome = bring(project, wish, to=to, docker_config=docker_config, report=report)
+        outcome = bring(project, wish, place=place, to=to, docker_config=docker_config, report=report)
     _end(outcome)
 
 

@@ -10,8 +10,10 @@ from toolkit.bases import BuiltBase
 from toolkit.catalog.model import State as Accepted
 from toolkit.catalog.model import Support
 from toolkit.cli.journals import begin, ensure_fits, get_left, go_on, lookup_left, tell_left, units_of
+from toolkit.cli.preflight import findings_of
 from toolkit.cli.project import Project, identities, renderer
 from toolkit.cli.records import keep_record, lookup_kept, lookup_record, push_record, write_record
+from toolkit.cli.registries import Place
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
 from toolkit.cli.world import Bases, layouts, lookup_bases, workshop
 from toolkit.errors import UsageError
@@ -20,6 +22,7 @@ from toolkit.lock import other_digests
 from toolkit.oci import Platform
 from toolkit.plan import Plan
 from toolkit.planning import Destination, plan_release
+from toolkit.preflight import ensure_ready
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.record import ReleaseRecord, start_of
 from toolkit.recording import Circumstances, record_of, supports_are_recorded
@@ -69,11 +72,12 @@ def bring(
     project: Project,
     wish: Wish,
     *,
+    place: Place,
     to: Destination,
     docker_config: Callable[[], Path] | None,
     report: Reporter,
 ) -> Outcome:
-    """Bring `to` to what the catalog says. What is there already costs one HEAD per unit and list.
+    """Bring `to`, at `place`, to what the catalog says. What is there costs one HEAD per unit and list.
 
     `docker_config` gives the directory that docker clients are to take in place of their own.
     """
@@ -85,6 +89,7 @@ def bring(
             sight = _look(project, wish, to, report)
             if sight.done:
                 return _nothing_to_do(project, sight.done, sight.plan, report)
+        ensure_ready(findings_of(project, sight.plan, place, to, sight.before))
         bases = Bases(project=project, locked_only=wish.locked)
         shop = workshop(project.settings, bases=bases, cold=wish.cold, docker_config=docker_config)
         return _Release(project=project, wish=wish, to=to, bases=bases, shop=shop, report=report).run(sight)

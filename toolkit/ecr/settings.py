@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from toolkit.catalog.registry import EcrRegistry, Encryption, ScanMode
-from toolkit.ecr.immutability import exclusion_filters, fixed_tags, movable_tags
+from toolkit.ecr.immutability import exclusion_filters, fits, fixed_tags, movable_tags
 from toolkit.ecr.lifecycle import wanted_policy
 from toolkit.ecr.policies import Document, repository_policy
 from toolkit.record import NEWEST, RELEASES
@@ -34,6 +34,11 @@ class RepositorySettings:
     kms_key: str
     policy: Document | None
     lifecycle: Mapping[str, Any] | None
+
+    def is_fixed(self, tag: str) -> bool:
+        """Whether `tag`, once it is there, stays with its image."""
+        is_exception = any(fits(pattern, tag) for pattern in self.filters)
+        return self.mutability.startswith("IMMUTABLE") != is_exception
 
 
 @dataclass(frozen=True, kw_only=True)

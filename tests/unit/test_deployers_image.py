@@ -58,6 +58,16 @@ def test_a_name_that_does_not_say_the_accelerator_leaves_it_open() -> None:
     assert found.framework == "xgboost"
 
 
+def test_an_aws_image_by_digest_alone_has_the_architecture_that_its_repository_says() -> None:
+    for repository, expected in (
+        ("pytorch-inference-graviton", (Architecture.ARM64,)),
+        ("sagemaker-xgboost", ()),
+    ):
+        account = {"sagemaker-xgboost": "246618743249"}.get(repository, "763104351884")
+        uri = f"{ecr_host(account, 'us-west-2')}/{repository}@{DIGEST}"
+        assert describe_image(uri, None).architectures == expected
+
+
 @pytest.mark.parametrize("host", ["123456789012.dkr.ecr.us-west-2.amazonaws.com", "localhost:5000"])
 def test_an_image_that_is_not_awss_is_not_judged_by_its_name(host: str) -> None:
     assert lookup_aws_image(Reference.parse(f"{host}/pytorch-inference-graviton:1")) is None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,8 @@ from toolkit.cli.deploy import (
     warn_of_support,
 )
 from toolkit.cli.material import Material, planned_uri
-from toolkit.cli.settings import Settings, from_environment, json_option
+from toolkit.cli.settings import from_environment, json_option
+from toolkit.cli.world import aws, cloud
 from toolkit.deployers.archives import ARCHIVE_SUFFIX, is_remote, members
 from toolkit.deployers.calls import Call
 from toolkit.deployers.candidates import candidates
@@ -28,6 +29,9 @@ from toolkit.deployers.sagemaker_checks import local_checks, remote_checks
 from toolkit.errors import DeploymentFailed, NothingSelected, UsageError
 from toolkit.hardware import get_instance_type
 from toolkit.resolve import ImageConsumer, Unresolvable
+
+if TYPE_CHECKING:
+    from toolkit.adapters.aws import Aws
 
 _WORDS = vocabulary()
 
@@ -186,14 +190,16 @@ def recommender(
         load=load if kind == "advanced" else None,
     )
     samples = {} if is_remote(payload) else _samples(Path(payload))
+    services = aws(settings, deployment.region) if is_applied else None
+    checks += remote_checks(deployment, cloud(services) if services else None, stored=material.stored)
+    ensure_passed(checks)
     deployment, uploads = material.packed(deployment, settings)
     uri, more = material.packed_payload(samples, settings)
     benchmark = replace(benchmark, of=deployment, payload=uri)
-    if is_applied:
-        _apply(settings, benchmark, (*uploads, *more), material.stored, timeout, as_json=as_json)
+    if services:
+        _apply(services, benchmark, (*uploads, *more), timeout, as_json=as_json)
         return
-    checks += (*remote_checks(deployment, None, stored=material.stored), _metadata_check(nearest_model))
-    show_plan(checks, document(benchmark, (*uploads, *more)))
+    show_plan((*checks, _metadata_check(nearest_model)), document(benchmark, (*uploads, *more)))
 
 
 def _metadata_check(nearest: str) -> Check:
@@ -258,23 +264,13 @@ def _samples(path: Path) -> dict[str, Path]:
 
 
 def _apply(
-    settings: Settings,
-    benchmark: Benchmark,
-    uploads: Sequence[Call],
-    stored: Sequence[str],
-    timeout: int,
-    *,
-    as_json: bool,
+    services: "Aws", benchmark: Benchmark, uploads: Sequence[Call], timeout: int, *, as_json: bool
 ) -> None:
     from toolkit.adapters.recommender import InferenceRecommender
-    from toolkit.adapters.sagemaker import AwsCloud
     from toolkit.cli.display import reporter
-    from toolkit.cli.world import aws
     from toolkit.deployers.benchmarking import measure
     from toolkit.deployers.side_by_side import comparison
 
-    services = aws(settings, benchmark.of.region)
-    ensure_passed(remote_checks(benchmark.of, AwsCloud(services), stored=stored))
     with reporter(as_json=False) as report:
         try:
             jobs = measure(benchmark, uploads, InferenceRecommender(services), report, patience=timeout)

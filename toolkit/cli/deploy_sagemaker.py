@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,8 @@ from toolkit.cli.deploy import (
     warn_of_support,
 )
 from toolkit.cli.material import Material, planned_uri
-from toolkit.cli.settings import Settings, from_environment
+from toolkit.cli.settings import from_environment
+from toolkit.cli.world import aws, cloud
 from toolkit.deployers.calls import Call
 from toolkit.deployers.checks import ensure_passed
 from toolkit.deployers.rollout import roll_out
@@ -25,6 +26,9 @@ from toolkit.deployers.sagemaker_checks import end_of_elastic_inference, local_c
 from toolkit.errors import DeploymentRefused, UsageError
 from toolkit.hardware import get_instance_type
 from toolkit.resolve import ImageConsumer
+
+if TYPE_CHECKING:
+    from toolkit.adapters.aws import Aws
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -126,25 +130,22 @@ def sagemaker(
     warn_of_support(variant.image for variant in variants)
     if accelerator_type and is_applied and not allow_eol:
         raise DeploymentRefused(end_of_elastic_inference(), remedy="Send it all the same: --allow-eol")
+    services = aws(settings, deployment.region) if is_applied else None
+    checks += remote_checks(deployment, cloud(services) if services else None, stored=material.stored)
+    ensure_passed(checks)
     deployment, uploads = material.packed(deployment, settings)
-    if is_applied:
-        _apply(settings, deployment, uploads, material.stored, timeout)
+    if services:
+        _apply(services, deployment, uploads, timeout)
         return
-    checks += remote_checks(deployment, None, stored=material.stored)
     if accelerator_type:
         click.echo(f"warning: {end_of_elastic_inference()}; --apply refuses without --allow-eol", err=True)
     show_plan(checks, document(deployment, uploads))
 
 
-def _apply(
-    settings: Settings, deployment: Deployment, uploads: Sequence[Call], stored: Sequence[str], timeout: int
-) -> None:
-    from toolkit.adapters.sagemaker import AwsCloud, SageMaker
+def _apply(services: "Aws", deployment: Deployment, uploads: Sequence[Call], timeout: int) -> None:
+    from toolkit.adapters.sagemaker import SageMaker
     from toolkit.cli.display import reporter
-    from toolkit.cli.world import aws
 
-    services = aws(settings, deployment.region)
-    ensure_passed(remote_checks(deployment, AwsCloud(services), stored=stored))
     with reporter(as_json=False) as report:
         try:
             endpoint = roll_out(deployment, uploads, SageMaker(services), report, patience=timeout)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from toolkit.adapters.aws import Aws
     from toolkit.adapters.journal import Journals
     from toolkit.adapters.retry import Budget
+    from toolkit.deployers.sagemaker_checks import Cloud
 
 
 def registry_at(
@@ -307,3 +308,10 @@ def aws(settings: Settings, region: str, *, timeout: float = 60) -> "Aws":
     from toolkit.adapters.aws import Aws
 
     return Aws(region, ca_bundle=settings.ca_bundle, timeout=timeout)
+
+
+def cloud(services: "Aws") -> "Cloud":
+    """What is looked at in AWS before anything is sent there."""
+    from toolkit.adapters.sagemaker import AwsCloud
+
+    return AwsCloud(services)

@@ -76,7 +76,7 @@ def describe_image(uri: str, record: ReleaseRecord | None) -> DeployableImage:
     return DeployableImage(
         uri=uri,
         origin=Origin.AWS,
-        architectures=(named.architecture,),
+        architectures=(named.architecture,) if named.architecture else (),
         accelerator=named.accelerator,
         framework=named.framework,
         version=named.version,

@@ -15,10 +15,12 @@ from toolkit.resolve.candidates import architecture_of
 class AwsImage:
     """`accelerator` is None where neither repository nor tag says it: `sagemaker-xgboost:1.7-1`.
 
-    `framework` is "" where the repository is not named after one; `version` is the tag's first part.
+    `architecture` is None for an image by digest alone, unless its repository is one for arm64: XGBoost's
+    and scikit-learn's have both, by tag. `framework` is "" where the repository is not named after one;
+    `version` is the tag's first part.
     """
 
-    architecture: Architecture
+    architecture: Architecture | None
     accelerator: AcceleratorKind | None
     framework: str
     version: str
@@ -43,10 +45,7 @@ _VERSION = re.compile(r"\d[\w.]*")
 
 
 def lookup_aws_image(reference: Reference) -> AwsImage | None:
-    """What the name of an image in one of AWS's own accounts says; None for anyone else's.
-
-    An image that is named by digest alone says nothing of its accelerator but what its repository says.
-    """
+    """What the name of an image in one of AWS's own accounts says; None for anyone else's."""
     account, region = account_and_region(reference.registry)
     if (account, region) not in _accounts():
         return None
@@ -57,8 +56,10 @@ def lookup_aws_image(reference: Reference) -> AwsImage | None:
         kind = AcceleratorKind.NEURONX
     named = _REPOSITORY.fullmatch(reference.repository)
     version = _VERSION.match(reference.tag)
+    architecture = architecture_of(reference.repository, reference.tag)
+    is_told = bool(reference.tag) or architecture is Architecture.ARM64
     return AwsImage(
-        architecture=architecture_of(reference.repository, reference.tag),
+        architecture=architecture if is_told else None,
         accelerator=kind,
         framework=named["framework"] if named else "",
         version=version[0] if version else "",

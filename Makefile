@@ -14,7 +14,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release tables lock data smoke test check bench clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release tables lock data smoke test check bench torture clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ check: devenv ## ruff, mypy --strict, import contract, hadolint on the rendered 
 bench: devenv ## Time the toolkit against what one would type instead.
 	@$(TOOLKIT) setup
 	@$(VENV)/bin/python -m scripts.bench $(ARGS)
+
+torture: devenv ## Kill, disturb and race releases for nine minutes; print what came of it.
+	@$(TOOLKIT) setup
+	@$(VENV)/bin/python -m scripts.torture $(ARGS)
 
 clean: ## Remove what can be made again: layouts, bases, logs, tables.
 	rm -rf .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

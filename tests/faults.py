@@ -208,7 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
             case Fault.LOST:
                 raise _Cut
             case Fault.HALF_READ:
-                self._answer(status, headers, answer[: len(answer) // 2], length=len(answer))
+                length = len(answer) if answer else _said(asked, headers)
+                self._answer(status, headers, answer[: len(answer) // 2], length=length)
                 if not answer:
                     raise _Cut
                 self.close_connection = True

@@ -302,6 +302,27 @@ def publish_index(
     return index.descriptor
 
 
+def follow_list(
+    tags: Mapping[Platform, str],
+    *,
+    registry: Registry,
+    repository: str,
+    list_tag: str,
+    observe: Observer = _unobserved,
+) -> None:
+    """Let the tag of each platform name the image that the list under `list_tag` has for it."""
+    index = registry.lookup_manifest(repository, list_tag)
+    if not isinstance(index, Index):
+        return
+    listed = {child.platform.normalized: child.digest for child in index.images if child.platform}
+    for platform, tag in tags.items():
+        wanted, found = listed.get(platform.normalized), registry.lookup_descriptor(repository, tag)
+        if wanted is None or (found and found.digest == wanted):
+            continue
+        if manifest := registry.lookup_manifest(repository, wanted):
+            _put(manifest, tag, found, registry=registry, repository=repository, observe=observe)
+
+
 def ensure_names(registry: Registry, repository: str, tag: str, wanted: Digest) -> None:
     """Raises Conflict when the tag, which named `wanted`, names something else by now."""
     found = registry.lookup_descriptor(repository, tag)

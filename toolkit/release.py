@@ -8,11 +8,12 @@ of them failed: a list can be old or new, never half.
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from toolkit import tags
-from toolkit.errors import ToolkitError
+from toolkit.errors import Conflict, ToolkitError
 from toolkit.journal import Began, Journal, State, Verified, event_of
 from toolkit.journal import Step as ReleaseStep
 from toolkit.oci import Descriptor, Digest, Index, Manifest, Platform
@@ -28,6 +29,7 @@ from toolkit.progress import Event, Kind, Reporter
 from toolkit.publish import (
     Step,
     ensure_names,
+    follow_list,
     moved_meanwhile,
     publish_image,
     publish_index,
@@ -298,10 +300,25 @@ class _Run:
             for name in mates:
                 self._tag(self.finished[name])
             self._publish_list(group, index, subject)
+            self._follow_list(group, mates)
         except ToolkitError as error:
             self._fail(subject, mates, error)
+            if isinstance(error, Conflict):
+                with suppress(ToolkitError):
+                    self._follow_list(group, mates)
         else:
             self._settled.append((group, mates))
+
+    def _follow_list(self, group: PlannedList, mates: Sequence[str]) -> None:
+        """Two releases may have put per-architecture tags in turns: whose list it is, theirs the tags are."""
+        chosen = [self.finished[name].rendered.unit for name in mates]
+        follow_list(
+            {unit.platform: unit.arch_tag for unit in chosen},
+            registry=self._to.registry,
+            repository=self._to.repository(group.repository),
+            list_tag=group.tag,
+            observe=self._write_down,
+        )
 
     def _fail(self, subject: str, mates: Sequence[str], error: ToolkitError) -> None:
         self.failures[subject] = error
@@ -337,13 +354,14 @@ class _Run:
     ) -> tuple[PlannedList, Sequence[str], ToolkitError] | None:
         group, mates = settled
         repository = self._to.repository(group.repository)
-        finished = [self.finished[name] for name in mates]
-        wanted = {each.rendered.unit.arch_tag: each.image.digest for each in finished}
-        if index := self.lists.get((group.repository, group.tag)):
-            wanted[group.tag] = index.digest
         try:
-            for tag, digest in wanted.items():
-                ensure_names(self._to.registry, repository, tag, digest)
+            if index := self.lists.get((group.repository, group.tag)):
+                ensure_names(self._to.registry, repository, group.tag, index.digest)
+                self._follow_list(group, mates)
+            for name in mates:
+                finished = self.finished[name]
+                tag = finished.rendered.unit.arch_tag
+                ensure_names(self._to.registry, repository, tag, finished.image.digest)
         except ToolkitError as error:
             return group, mates, error
         return None

@@ -298,6 +298,17 @@ def test_a_registry_without_digest_headers_is_read_all_the_same(connect: Open) -
     assert [request.method for request in server.requests] == ["HEAD", "GET"]
 
 
+def test_a_proxy_that_says_a_head_has_no_length_is_not_believed(connect: Open) -> None:
+    headers = {"Docker-Content-Digest": MANIFEST.digest, "Content-Type": MANIFEST.media_type}
+
+    def answer(request: Received) -> Reply:
+        length = {"Content-Length": "0"} if request.method == "HEAD" else {}
+        return Reply(headers={**headers, **length}, body=MANIFEST.raw)
+
+    with serving(answer) as server:
+        assert connect(server.host).lookup_descriptor("repo", "latest") == MANIFEST.descriptor()
+
+
 def a_layout(root: Path) -> tuple[Manifest, OciLayout]:
     layout = single(root, image_of(program("bin/serve")))
     manifest = layout.get_manifest("")

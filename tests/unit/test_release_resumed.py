@@ -189,3 +189,43 @@ def test_a_list_that_someone_else_moved_after_it_was_put_is_told_at_the_end(tmp_
     (error,) = outcome.failures.values()
     assert isinstance(error, Conflict) and puts[1] in error.message
     assert outcome.lists == {} and outcome.withheld == set(BOTH)
+
+
+def test_tags_that_two_releases_put_in_turns_are_those_of_the_list_that_stands(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.release(*BOTH)
+    old = dict(house.registry.tags[PYTORCH])
+    house.change_sources()
+    turns: list[str] = []
+
+    def other(request: Request) -> None:
+        """Another release, which lost, puts its tag of one platform behind this one's."""
+        if request == ("put_manifest", PYTORCH, LIST):
+            turns.append(request[2])
+            house.registry.tags[PYTORCH][f"{LIST}-arm64"] = old[f"{LIST}-arm64"]
+
+    house.registry.before = other
+    outcome = house.release(*BOTH)
+    assert turns and not outcome.failures
+    listed = {child.digest for child in house.index().manifests}
+    assert {house.registry.tags[PYTORCH][f"{LIST}-{each}"] for each in ("amd64", "arm64")} == listed
+
+
+def test_who_lost_the_list_gives_back_the_tags_that_it_had_put_already(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.release(*BOTH)
+    old = dict(house.registry.tags[PYTORCH])
+    house.change_sources()
+    theirs: list[Digest] = []
+
+    def overtake(request: Request) -> None:
+        """Their list, of one old image, comes between this release's tags and its list."""
+        if request == ("put_manifest", PYTORCH, f"{LIST}-arm64") and not theirs:
+            theirs.append(Digest.of(b""))
+            theirs.append(another_list(house, house.registry))
+
+    house.registry.before = overtake
+    (error,) = house.release(*BOTH).failures.values()
+    assert isinstance(error, Conflict) and theirs[1] in error.message
+    assert house.registry.tags[PYTORCH][LIST] == theirs[1]
+    assert house.registry.tags[PYTORCH][f"{LIST}-arm64"] == old[f"{LIST}-arm64"]

@@ -96,8 +96,9 @@ class HttpRegistry:
             response.headers.get(name, "")
             for name in ("docker-content-digest", "content-type", "content-length")
         )
-        if not (digest and length.isdigit() and media_type in MANIFEST_TYPES):
-            # The headers are not required of a registry: the manifest itself has all there is to know.
+        if not (digest and length.isdigit() and int(length) and media_type in MANIFEST_TYPES):
+            # The headers are not required of a registry, and a proxy may say that a HEAD has no length: the
+            # manifest itself has all there is to know.
             manifest = self.lookup_manifest(repository, selector)
             return Descriptor.of(manifest.raw, manifest.media_type) if manifest else None
         if _algorithm(selector) and digest != selector:

@@ -3,9 +3,12 @@
 import io
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.deployments import REGION
 from toolkit.adapters.aws import Aws
@@ -42,11 +45,28 @@ def test_a_name_is_an_endpoint() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "model"), [("localhost:8080", ""), ("ftp://h", ""), ("http://", ""), ("demo", "m")]
+    ("text", "model"),
+    [
+        ("localhost:8080", ""),
+        ("ftp://h", ""),
+        ("http://", ""),
+        ("http://[::1", ""),
+        ("http://h:x", ""),
+        ("demo", "m"),
+    ],
 )
 def test_what_is_neither_is_told(text: str, model: str) -> None:
     with pytest.raises(UsageError):
         http_target(text, model)
+
+
+@given(st.text() | st.from_regex(r"https?://[^a-z]{0,5}[a-z:\[\]@/%]{0,20}"), st.text(max_size=5))
+def test_any_text_is_a_url_a_name_or_told(text: str, model: str) -> None:
+    try:
+        found = http_target(text, model)
+    except UsageError:
+        return
+    assert found is None or httpx.URL(found.url).host
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,12 @@ def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--image or --framework and --version, and where they are looked for: the arguments of ImageChoice."""
     for option in reversed(
         (
-            click.option("--image", default="", metavar="URI", help="The image itself, as given."),
+            click.option(
+                "--image",
+                default="",
+                metavar="URI",
+                help="The image itself, as given. Example: --image HOST/NAME@sha256:…",
+            ),
             click.option(
                 "--framework",
                 default="",
@@ -52,10 +57,13 @@ def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--version",
                 default="",
                 metavar="VERSION",
-                help="Of the framework. Default: the newest that fits.",
+                help="Of the framework. Default: the newest that fits. Example: --version 1.12.1",
             ),
             click.option(
-                "--py-version", default="", metavar="pyNN", help="Where a version has several Pythons."
+                "--py-version",
+                default="",
+                metavar="pyNN",
+                help="Where there are several. Example: --py-version py39",
             ),
             click.option(
                 "--source",
@@ -66,7 +74,10 @@ def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--record", default="", metavar="PATH|REFERENCE", help="Default: dist/release.json."
             ),
             click.option(
-                "--region", default="", metavar="REGION", help="Default: AWS_REGION or AWS_DEFAULT_REGION."
+                "--region",
+                default="",
+                metavar="REGION",
+                help="Default: AWS_REGION or AWS_DEFAULT_REGION. Example: --region us-west-2",
             ),
             catalog_option,
         )

@@ -51,14 +51,21 @@ _WORDS = vocabulary()
     metavar="TYPE|GLOB",
     help="Candidates. Default: the newest c, m and r types of x86 and Graviton. Example: 'ml.c[67]*.xlarge'",
 )
-@click.option("--model-data", required=True, metavar="S3|PATH", help="As of `toolkit deploy sagemaker`.")
+@click.option(
+    "--model-data", required=True, metavar="S3|PATH", help="Example: --model-data s3://models/demo.tar.gz"
+)
 @click.option(
     "--payload",
     required=True,
     metavar="S3|PATH",
     help="Sample bodies, one per file, packed as the service wants them. Example: --payload ./samples",
 )
-@click.option("--role", required=True, metavar="ARN", help="The role that jobs and their endpoints run as.")
+@click.option(
+    "--role",
+    required=True,
+    metavar="ARN",
+    help="Of the jobs. Example: --role arn:aws:iam::123456789012:role/serving",
+)
 @click.option(
     "--input",
     "inputs",
@@ -73,7 +80,7 @@ _WORDS = vocabulary()
     default=("application/json",),
     show_default=True,
     metavar="TYPE",
-    help="Of the sample bodies.",
+    help="Of the sample bodies. Example: --content-type text/csv",
 )
 @click.option(
     "--response-type",
@@ -82,7 +89,7 @@ _WORDS = vocabulary()
     default=("application/json",),
     show_default=True,
     metavar="TYPE",
-    help="Of the answers.",
+    help="Of the answers. Example: --response-type text/csv",
 )
 @click.option("--domain", type=click.Choice(_WORDS.domains), default="MACHINE_LEARNING", show_default=True)
 @click.option("--task", type=click.Choice(_WORDS.tasks), default="OTHER", show_default=True)
@@ -90,11 +97,11 @@ _WORDS = vocabulary()
     "--nearest-model",
     default="",
     metavar="NAME",
-    help="A model that the service has benchmarked. Default: the nearest by domain, task and framework.",
+    help="A model that the service has benchmarked. Default: the nearest. Example: --nearest-model resnet50",
 )
 @click.option("--model-framework", default="", metavar="NAME", help="Default: the image's. Example: PYTORCH")
 @click.option("--model-version", default="", metavar="VERSION", help="Default: the image's. Example: 1.12.1")
-@click.option("--script", default="", metavar="S3|PATH", help="As of `toolkit deploy sagemaker`.")
+@click.option("--script", default="", metavar="S3|PATH", help="Your code. Example: --script ./code")
 @click.option("--program", default="inference.py", show_default=True, help="The file of the script to start.")
 @click.option("--upload-to", default="", metavar="S3", help="For local paths. Example: s3://models/resnet")
 @click.option(
@@ -232,7 +239,7 @@ def _shapes(text: str) -> Mapping[str, Sequence[int]]:
     """DataInputConfig: `{"input0": [1, 3, 224, 224]}`."""
     try:
         shapes = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         shapes = None
     if not isinstance(shapes, dict) or not shapes or not all(_is_shape(each) for each in shapes.values()):
         raise UsageError(

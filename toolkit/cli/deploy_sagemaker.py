@@ -52,16 +52,22 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
     "--model-data",
     required=True,
     metavar="S3|PATH",
-    help="s3://BUCKET/KEY.tar.gz, or a local file or directory, which is packed and uploaded.",
+    help="An archive in S3, or a local file or directory, which is packed and uploaded. "
+    "Example: --model-data s3://models/demo.tar.gz",
 )
-@click.option("--role", required=True, metavar="ARN", help="The role that the endpoint runs as.")
+@click.option(
+    "--role",
+    required=True,
+    metavar="ARN",
+    help="Of the endpoint. Example: --role arn:aws:iam::123456789012:role/serving",
+)
 @click.option(
     "--script",
     default="",
     metavar="S3|PATH",
     help="Your code: s3://BUCKET/KEY.tar.gz or a local file or directory. Example: --script ./code",
 )
-@click.option("--program", default="inference.py", show_default=True, help="The file of the script to start.")
+@click.option("--program", default="inference.py", show_default=True, help="The file to start.")
 @click.option(
     "--upload-to", default="", metavar="S3", help="For local paths. Example: --upload-to s3://models/demo"
 )
@@ -69,9 +75,14 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
     "--instance-count",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Of each variant. Default: 1 for a new endpoint, what is running for one that is there.",
+    help="Of each variant. Default: 1 at first, later what is running. Example: --instance-count 2",
 )
-@click.option("--accelerator-type", default="", metavar="TYPE", help="Of Elastic Inference: ml.eia2.medium")
+@click.option(
+    "--accelerator-type",
+    default="",
+    metavar="TYPE",
+    help="Of Elastic Inference. Example: --accelerator-type ml.eia2.medium",
+)
 @click.option(
     "--log-level",
     type=click.Choice(list(_LEVELS)),
@@ -79,7 +90,9 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
     show_default=True,
     help="Of the container.",
 )
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Further variables of the container.")
+@click.option(
+    "--env", multiple=True, metavar="NAME=VALUE", help="Of the container. Example: --env OMP_NUM_THREADS=2"
+)
 @click.option(
     "--timeout", type=click.IntRange(min=1), default=3600, show_default=True, help="Seconds to follow it."
 )

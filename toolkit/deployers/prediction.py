@@ -74,8 +74,12 @@ def http_target(text: str, model: str) -> HttpTarget | None:
                 "--model names one of TensorFlow Serving", remedy="Give its URL, or drop --model."
             )
         return None
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none
+        is_http = False
+    if not is_http or not text.isprintable() or " " in text:
         raise UsageError(f"{text!r} is not an http URL", remedy="Write it like http://localhost:8080.")
     path = parts.path.rstrip("/") or (f"/v1/models/{model}:predict" if model else "/invocations")
     url = parts._replace(path=path).geturl()

@@ -58,6 +58,13 @@ CAUSES = (
         "Free some: `make clean`, `docker buildx prune`; `toolkit doctor` shows what is needed.",
     ),
     Cause(
+        # Seen: containerd keeps the part of a blob that it got, and BuildKit cannot go on from there.
+        r"failed to copy: unsupported offset",
+        "an earlier build was cut off while it handed the base to the engine",
+        "`ctr -n moby content active` names the layer; complete it from the base's layout in .cache/bases: "
+        "`ctr -n moby content ingest --expected-digest DIGEST layer-DIGEST <BLOB`, or wait a day.",
+    ),
+    Cause(
         r"failed to resolve source metadata",
         "the base image cannot be read from its registry",
         "Check its reference in images.toml and that its registry answers; a private one needs a login.",

@@ -158,6 +158,18 @@ def test_a_base_that_cannot_be_fetched_names_it() -> None:
     assert "images.toml" in error.remedy
 
 
+def test_a_base_of_which_the_engine_has_kept_a_part_is_told_with_the_line_that_completes_it() -> None:
+    """As Buildx said it after another build was cancelled while it copied the base."""
+    words = [
+        "#12 [stage-1 1/4] COPY --from=packages /opt/packages /usr/local/lib/python3.13/dist-packages",
+        "#12 ERROR: failed to copy: unsupported offset",
+        "ERROR: failed to solve: failed to compute cache key: failed to copy: unsupported offset",
+    ]
+    error = explained(words)
+    assert "likely cause: an earlier build was cut off" in error.message
+    assert "ctr -n moby content ingest" in error.remedy
+
+
 def test_a_dockerfile_that_cannot_be_parsed_says_where() -> None:
     error = explained(
         [

@@ -86,7 +86,9 @@ class BuildxBuilder:
     ) -> Iterator[str]:
         rendered = request.rendered
         wheels = locked_wheels(rendered.context["requirements.txt"].decode(), self.find_links)
-        contexts: dict[str, str | Path] = {"uv": _with_wheels(self.uv, wheels, context / "uv")}
+        contexts: dict[str, str | Path] = {"uv": self.uv}
+        if self.find_links:
+            contexts["uv"] = with_wheels(self.uv, wheels, context / "uv")
         if request.base_layout:
             contexts[rendered.base.source] = request.base_layout
         if request.downloads:
@@ -145,14 +147,12 @@ def _provenance_labels(request: BuildRequest) -> dict[str, str]:
     return {name: value for name, value in labels.items() if value}
 
 
-def _with_wheels(uv: Path, wheels: Sequence[Path], directory: Path) -> Path:
-    """uv's directory, or one that has these wheels beside it, where build settings say they are."""
-    if not wheels:
-        return uv
+def with_wheels(uv: Path, wheels: Sequence[Path], directory: Path) -> Path:
+    """uv's directory with these wheels beside it, where build settings say they are; there may be none."""
+    pages = directory / "find-links"
+    pages.mkdir(parents=True)
     for source in (*uv.iterdir(), *wheels):
-        place = directory if source.parent == uv else directory / "find-links"
-        place.mkdir(parents=True, exist_ok=True)
-        link_or_copy(source, place / source.name)
+        link_or_copy(source, (directory if source.parent == uv else pages) / source.name)
     return directory
 
 

@@ -48,8 +48,10 @@ class Server:
 
 
 @contextmanager
-def serving(answer: Callable[[Received], Reply], *, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """Answers requests on a free port of 127.0.0.1 until the block ends."""
+def serving(
+    answer: Callable[[Received], Reply], *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+) -> Iterator[Server]:
+    """Answers requests on a free port of `address` until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -90,10 +92,10 @@ def serving(answer: Callable[[Received], Reply], *, tls: ssl.SSLContext | None =
         def log_message(self, format: str, *arguments: object) -> None:
             """Tests read `requests` instead."""
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd = ThreadingHTTPServer((address, 0), Handler)
     if tls:
         httpd.socket = tls.wrap_socket(httpd.socket, server_side=True, do_handshake_on_connect=False)
-    server = Server(f"127.0.0.1:{httpd.server_address[1]}")
+    server = Server(f"{address}:{httpd.server_address[1]}")
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

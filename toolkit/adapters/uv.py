@@ -70,6 +70,8 @@ class UvResolver:
                 capture_output=True,
                 text=True,
                 env=_own_environment(self.environment),
+                # uv hears the [tool.uv] of the project it is in, whatever file it is given.
+                cwd=directory,
                 check=False,
             )
 

@@ -62,4 +62,5 @@ _ORIGINS: Mapping[str, str] = {
     "platform": "{row}: architectures",
     "file requirements.txt": "images.lock: resolved from packages of {row}",
     "file": "dockerfiles/serving/{path}",
+    "download": "images.lock: resolved from downloads and apt of {row}",
 }

@@ -13,6 +13,8 @@ from toolkit import tags
 from toolkit.oci import Descriptor, Index, MediaType, Platform, make_index
 from toolkit.render import RenderedUnit, changed_inputs, media_family
 
+_FILES_NAMED = 2
+
 
 class Action(StrEnum):
     """What a release does with a unit."""
@@ -203,9 +205,17 @@ def _reason(
         if before is None:
             return Action.BUILD, "not published yet" if was_asked else "the registry was not asked"
         names = changed_inputs(rendered, before)
-        return Action.BUILD, f"changed: {', '.join(names)}" if names else "its build tag is gone"
+        return Action.BUILD, f"changed: {_in_short(names)}" if names else "its build tag is gone"
     if group.complete:
         return Action.REUSE, "published"
     if group.present is None:
         return Action.RETAG, "published, but there is no list yet"
     return Action.RETAG, "published, but the list has other images"
+
+
+def _in_short(names: Sequence[str]) -> str:
+    """The inputs, of many files their number: `toolkit plan --explain` names each."""
+    files = [name for name in names if name.startswith("file ")]
+    if len(files) <= _FILES_NAMED:
+        return ", ".join(names)
+    return ", ".join([*(name for name in names if name not in files), f"{len(files)} files"])

@@ -74,7 +74,7 @@ class BuildUnit:
     def apt(self) -> AptPackages | None:
         return self.image.apt
 
-    @property
+    @cached_property
     def downloads(self) -> tuple[Download, ...]:
         return tuple(each for each in self.image.downloads if covers(each, self.version, self.architecture))
 

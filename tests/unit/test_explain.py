@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from tests.projects import ARM64, ROOT, catalog, rendered, unit
+from toolkit.cli.project import identities, read_project, renderer
+from toolkit.cli.settings import Settings
 from toolkit.explain import explain, origin_of
 
 UNIT = rendered(unit())
@@ -29,6 +31,16 @@ def test_every_input_has_a_place_to_look_at() -> None:
         "media-types": f"images.toml:{LINE}: consumers (sagemaker)",
         "platform": f"images.toml:{LINE}: architectures",
     }
+
+
+def test_every_input_of_every_unit_of_the_projects_catalog_has_a_place() -> None:
+    project = read_project(Settings(catalog=ROOT / "images.toml", environment={}))
+    render = renderer(project, identities(project, {}))
+    origins = {row.name: row.origin for each in project.units for row in explain(render(each), None)}
+    assert [name for name, origin in origins.items() if "another version" in origin] == []
+    assert origin_of("download wheels/a.whl", UNIT) == (
+        f"images.lock: resolved from downloads and apt of images.toml:{LINE}"
+    )
 
 
 def test_the_lines_and_files_that_are_named_are_there() -> None:

@@ -82,6 +82,12 @@ def test_a_changed_input_is_named_as_the_reason() -> None:
     assert decisions(plan)[1] == (Action.BUILD, "changed: base, file serve")
 
 
+def test_of_many_changed_files_the_reason_has_the_number() -> None:
+    before = {**BOTH[1].inputs, "base": "sha256:old", **{f"file serving/{n}.py": "old" for n in range(3)}}
+    plan = plan_for(published=[AMD64], listed=digest_only(7), inputs={ARM64: before})
+    assert decisions(plan)[1] == (Action.BUILD, "changed: base, 3 files")
+
+
 def test_an_image_whose_build_tag_was_deleted_is_built_again() -> None:
     plan = plan_for(inputs={ARM64: BOTH[1].inputs})
     assert decisions(plan)[1] == (Action.BUILD, "its build tag is gone")

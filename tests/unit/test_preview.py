@@ -124,7 +124,7 @@ def test_a_unit_that_is_not_locked_says_why_below_it() -> None:
 
 
 def test_a_terminal_is_never_exceeded() -> None:
-    before = {**BOTH[0].inputs, **{f"file serving/{number}.py": "0" for number in range(30)}}
+    before = {**BOTH[0].inputs, **{f"download wheels/{number}.whl": "0" for number in range(30)}}
     waiting = replace(BOTH[0], unlocked="a long reason " * 20)
     seen = shown(image(AMD64), units=[waiting], inputs={AMD64: before})
     for width in (60, 80, 110):
@@ -137,9 +137,9 @@ def test_a_terminal_is_never_exceeded() -> None:
 
 
 def test_lines_that_no_terminal_shows_are_whole() -> None:
-    before = {**BOTH[0].inputs, **{f"file serving/{number}.py": "0" for number in range(30)}}
+    before = {**BOTH[0].inputs, **{f"download wheels/{number}.whl": "0" for number in range(30)}}
     (line,) = (line for line in text(shown(inputs={AMD64: before})) if "changed" in line)
-    assert line.count("file serving/") == 30
+    assert line.count("download wheels/") == 30
 
 
 def test_durations_read_as_people_say_them() -> None:

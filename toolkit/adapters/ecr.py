@@ -13,6 +13,7 @@ from toolkit.catalog.registry import Encryption
 from toolkit.ecr.changes import Change, Kind
 from toolkit.ecr.ensure import Control
 from toolkit.ecr.lifecycle import StoredImage
+from toolkit.ecr.scanning import Finding, Scan, parse_findings
 from toolkit.ecr.settings import Mutability, ReplicationRule, RepositorySettings
 from toolkit.errors import RegistryTrouble
 from toolkit.oci import Digest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import EncryptionConfigurationTypeDef, RepositoryTypeDef
 
 _PREVIEW_SECONDS = 300.0
+_SCAN_PAUSE = 5.0
 
 
 class EcrControl:
@@ -136,6 +138,55 @@ class EcrControl:
                 if "nextToken" not in answer:
                     return found
                 token = {"nextToken": answer["nextToken"]}
+
+    def wait_for_scan(self, repository: str, digest: str, *, seconds: float) -> Scan:
+        """What ECR found in one image. Where it never looked, a scan is asked for.
+
+        A scan that is not done after `seconds` is returned as it is then.
+        """
+        deadline = self._clock() + seconds
+        asked = False
+        while True:
+            with aws_trouble(f"scan of {repository}@{digest} in {self.region}"):
+                found = self._lookup_scan(repository, digest)
+                if found is None and not asked:
+                    self._start_scan(repository, digest)
+                    asked = True
+            if found and not found.is_under_way:
+                return found
+            if self._clock() >= deadline:
+                return found or Scan(state="NOT_SCANNED", description=f"nothing after {seconds:.0f} s")
+            self._sleep(_SCAN_PAUSE)
+
+    def _lookup_scan(self, repository: str, digest: str) -> Scan | None:
+        """None when there is no scan of it."""
+        subject = {**self._subject(repository), "imageId": {"imageDigest": digest}}
+        findings: list[Finding] = []
+        token: Any = {}
+        while True:
+            try:
+                answer = self._client.describe_image_scan_findings(**subject, **token, maxResults=1000)
+            except ClientError as error:
+                if error_code(error) == "ScanNotFoundException":
+                    return None
+                raise
+            findings += parse_findings(answer)
+            status = answer.get("imageScanStatus", {})
+            if "nextToken" not in answer:
+                return Scan(
+                    state=str(status.get("status", "")),
+                    description=str(status.get("description", "")),
+                    findings=tuple(findings),
+                )
+            token = {"nextToken": answer["nextToken"]}
+
+    def _start_scan(self, repository: str, digest: str) -> None:
+        try:
+            self._client.start_image_scan(**self._subject(repository), imageId={"imageDigest": digest})
+        except ClientError as error:
+            # Once a day and image; and where scanning is enhanced, Amazon Inspector begins by itself.
+            if error_code(error) not in ("LimitExceededException", "ValidationException"):
+                raise
 
     def apply(self, change: Change) -> None:
         """May be called again: what is as it should be stays so."""

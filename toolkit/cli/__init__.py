@@ -30,6 +30,7 @@ COMMANDS = {
     "build": ("release", "Build and verify images into OCI layouts; publish nothing."),
     "release": ("release", "Build, verify and publish what is not there yet; write record and tables."),
     "ecr": ("ecr", "Make the catalog's Amazon ECR what it should be; print the IAM policies it takes."),
+    "scan": ("scan", "Sum up what Amazon ECR's scans found in a release, and fail on what is too severe."),
     "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),
     "tables": ("tables", "Print the URI tables of a release again."),
     "diff": ("diff", "Print what changed between two releases: images, sizes, packages."),

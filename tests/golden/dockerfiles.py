@@ -13,7 +13,14 @@ from toolkit.templates import Templates
 from toolkit.units import expand
 
 DIRECTORY = Path(__file__).parent / "dockerfiles"
-KEPT = ("default", "pytorch-1.12.1-cpu-py38-ubuntu20.04-*")
+KEPT = (
+    "default",
+    "mxnet-1.8.0-neuron-*",
+    "pytorch-1.12.1-cpu-py38-ubuntu20.04-*-arm64",
+    "pytorch-2.9.0-neuronx-*-eks",
+    "tensorflow-2.3.0-eia-*",
+    "tensorflow-2.10.1-neuron-*",
+)
 WRITE = ".venv/bin/python -m tests.golden.dockerfiles"
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from http.client import HTTPConnection, HTTPException
@@ -23,6 +24,12 @@ from serving.errors import StartupError
 from serving.saved_model import find_model
 
 PROGRAM = "SERVING_MODEL_SERVER"
+# Asks for SIGKILL when the runtime ends, which leaves without a word, and becomes the program of its
+# arguments: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+ENDS_WITH_ITS_PARENT = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 NAME = "model"
 HOST = "127.0.0.1"
 # A compiled model of a gigabyte takes minutes to be brought to its device.
@@ -87,13 +94,13 @@ def load(model_dir: Path) -> ModelServer:
     rest, grpc = _free_port(), _free_port()
     process = subprocess.Popen(
         [
-            program,
+            *(sys.executable, "-c", ENDS_WITH_ITS_PARENT, program),
             f"--port={grpc}",
             f"--rest_api_port={rest}",
             f"--rest_api_timeout_in_ms={int(ANSWERED_WITHIN * 1000)}",
             f"--model_name={NAME}",
             f"--model_base_path={_versions(find_model(model_dir))}",
-        ]
+        ],
     )
     server = ModelServer(process, rest)
     server.wait_until_available(LOADED_WITHIN)

@@ -1,12 +1,16 @@
 # Rendered by the toolkit from images.toml and dockerfiles/; change it there.
 FROM --platform=$BUILDPLATFORM public.ecr.aws/docker/library/ubuntu:20.04 AS packages
 RUN --mount=type=secret,id=ca-bundle,mode=0444 \
-    --mount=type=secret,id=apt-config,mode=0444 \
     --mount=type=secret,id=apt-sources,mode=0444 \
-    if [ -s /run/secrets/apt-config ]; then export APT_CONFIG=/run/secrets/apt-config; fi; \
+    --mount=type=secret,id=apt-auth,mode=0444 \
+    set --; \
+    if [ -s /run/secrets/ca-bundle ]; then set -- "$@" --option=Acquire::https::CAInfo=/run/secrets/ca-bundle; fi; \
+    if [ -s /run/secrets/apt-auth ]; then set -- "$@" --option=Dir::Etc::netrc=/run/secrets/apt-auth; fi; \
+    if [ -s /run/secrets/apt-sources ]; then \
+      set -- "$@" --option=Dir::Etc::SourceList=/run/secrets/apt-sources --option=Dir::Etc::SourceParts=/dev/null; fi; \
     export DEBIAN_FRONTEND=noninteractive \
-    && apt-get update \
-    && apt-get install --yes --no-install-recommends \
+    && apt-get "$@" update \
+    && apt-get "$@" install --yes --no-install-recommends \
       ca-certificates \
       libgomp1 \
       libstdc++6 \
@@ -28,12 +32,16 @@ RUN --mount=type=bind,from=uv,target=/opt/uv \
 
 FROM public.ecr.aws/docker/library/ubuntu:20.04
 RUN --mount=type=secret,id=ca-bundle,mode=0444 \
-    --mount=type=secret,id=apt-config,mode=0444 \
     --mount=type=secret,id=apt-sources,mode=0444 \
-    if [ -s /run/secrets/apt-config ]; then export APT_CONFIG=/run/secrets/apt-config; fi; \
+    --mount=type=secret,id=apt-auth,mode=0444 \
+    set --; \
+    if [ -s /run/secrets/ca-bundle ]; then set -- "$@" --option=Acquire::https::CAInfo=/run/secrets/ca-bundle; fi; \
+    if [ -s /run/secrets/apt-auth ]; then set -- "$@" --option=Dir::Etc::netrc=/run/secrets/apt-auth; fi; \
+    if [ -s /run/secrets/apt-sources ]; then \
+      set -- "$@" --option=Dir::Etc::SourceList=/run/secrets/apt-sources --option=Dir::Etc::SourceParts=/dev/null; fi; \
     export DEBIAN_FRONTEND=noninteractive \
-    && apt-get update \
-    && apt-get install --yes --no-install-recommends \
+    && apt-get "$@" update \
+    && apt-get "$@" install --yes --no-install-recommends \
       ca-certificates \
       libgomp1 \
       libstdc++6 \

@@ -17,19 +17,19 @@ from toolkit.render import changed_inputs
 from toolkit.units import BuildUnit
 
 
-def lookup_left(settings: Settings, to: Destination, report: Reporter) -> State | None:
-    """The newest release to this destination if it did not end well. An unreadable journal is told."""
+def lookup_left(settings: Settings, place: str, report: Reporter) -> State | None:
+    """The newest release to this place if it did not end well. An unreadable journal is told."""
     try:
-        newest = journals(settings).lookup_newest(to.place)
+        newest = journals(settings).lookup_newest(place)
     except JournalCorrupt as error:
         report(Event(kind=Kind.WARNING, text=f"{error.message}; {error.remedy}"))
         return None
     return None if newest is None or newest.is_done else newest
 
 
-def get_left(settings: Settings, to: Destination, report: Reporter) -> State | None:
+def get_left(settings: Settings, place: str, report: Reporter) -> State | None:
     """The same for who wants to go on with it: a journal that cannot be read is an error."""
-    newest = journals(settings).lookup_newest(to.place)
+    newest = journals(settings).lookup_newest(place)
     if newest is None or newest.is_done:
         ended = f"release {newest.release} has ended" if newest else "no release was begun"
         report(Event(kind=Kind.NOTE, text=f"nothing to resume: {ended}; this is a new one"))

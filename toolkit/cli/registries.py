@@ -22,6 +22,9 @@ class Place:
     prefix: str
     ecr: EcrRegistry | None = None
 
+    def __str__(self) -> str:
+        return f"{self.host}/{self.prefix}" if self.prefix else self.host
+
 
 def get_place(text: str, registries: Callable[[], Registries]) -> Place:
     """`registries` is asked for what the catalog names. Raises UsageError for what is neither."""

@@ -10,11 +10,11 @@ from toolkit.cli.credentials import private_docker_config
 from toolkit.cli.display import reporter
 from toolkit.cli.project import Project, identities, read_project, renderer
 from toolkit.cli.registries import get_place
-from toolkit.cli.releasing import Wish, bring
+from toolkit.cli.releasing import Wish, bring, choose
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
-from toolkit.cli.world import Bases, destination, layouts, workshop
+from toolkit.cli.world import Bases, layouts, workshop
 from toolkit.errors import worst
 from toolkit.oci import Platform, Reference
 from toolkit.release import Outcome
@@ -84,12 +84,10 @@ def release(
     )
     place = get_place(registry, lambda: project.catalog.registries)
     registries = (place.host, *_base_registries(project))
-    with (
-        reporter(as_json=as_json) as report,
-        private_docker_config(project.settings, registries) as docker_config,
-    ):
-        to = destination(project.settings, place, report)
-        outcome = bring(project, wish, place=place, to=to, docker_config=docker_config, report=report)
+    with reporter(as_json=as_json) as report:
+        choice = choose(project, wish, place, report)
+        with private_docker_config(project.settings, registries) as docker_config:
+            outcome = bring(project, wish, choice, place=place, docker_config=docker_config, report=report)
     _end(outcome)
 
 

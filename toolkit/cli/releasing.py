@@ -15,7 +15,7 @@ from toolkit.cli.project import Project, identities, renderer
 from toolkit.cli.records import keep_record, lookup_kept, lookup_record, push_record, write_record
 from toolkit.cli.registries import Place
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
-from toolkit.cli.world import Bases, layouts, lookup_bases, workshop
+from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
 from toolkit.errors import UsageError
 from toolkit.journal import Ended, Journal, Recorded, State
 from toolkit.lock import other_digests
@@ -68,25 +68,52 @@ class _Sight:
         return self.before if self.plan.is_done and not cut_off and says_it else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The units that are to be released, and the release before if it did not end well."""
+
+    units: tuple[BuildUnit, ...]
+    left: State | None
+
+
+def choose(project: Project, wish: Wish, place: Place, report: Reporter) -> Choice:
+    """What the wish means here; asks nobody. Raises UsageError, NothingSelected, JournalCorrupt."""
+    look_up = get_left if wish.resume else lookup_left
+    left = look_up(project.settings, str(place), report)
+    if wish.resume and left:
+        if str(wish.selection):
+            raise UsageError(
+                f"--resume goes on with the images of release {left.release}; it takes no others",
+                remedy="Leave the names and the options that choose images out, or leave --resume out.",
+            )
+        units = units_of(left, project.units)
+    else:
+        units = select(project.units, wish.selection, project.catalog)
+    refuse_unsupported(project, units, wish.accepted)
+    return Choice(units=units, left=left)
+
+
 def bring(
     project: Project,
     wish: Wish,
+    choice: Choice,
     *,
     place: Place,
-    to: Destination,
     docker_config: Callable[[], Path] | None,
     report: Reporter,
 ) -> Outcome:
-    """Bring `to`, at `place`, to what the catalog says. What is there costs one HEAD per unit and list.
+    """Bring `place` to what the catalog says. What is there costs one HEAD per unit and list.
 
     `docker_config` gives the directory that docker clients are to take in place of their own.
     """
-    sight = _look(project, wish, to, report)
+    warn_of_unsupported(project, choice.units, report)
+    to = destination(project.settings, place, report)
+    sight = _look(project, choice, to)
     if sight.done:
         return _nothing_to_do(project, sight.done, sight.plan, report)
     with layouts(project.settings, report) as waited:
         if waited:  # the other process may have done all of it
-            sight = _look(project, wish, to, report)
+            sight = _look(project, choose(project, wish, place, report), to)
             if sight.done:
                 return _nothing_to_do(project, sight.done, sight.plan, report)
         ensure_ready(findings_of(project, sight.plan, place, to, sight.before))
@@ -95,27 +122,14 @@ def bring(
         return _Release(project=project, wish=wish, to=to, bases=bases, shop=shop, report=report).run(sight)
 
 
-def _look(project: Project, wish: Wish, to: Destination, report: Reporter) -> _Sight:
-    look_up = get_left if wish.resume else lookup_left
-    left = look_up(project.settings, to, report)
-    if wish.resume and left:
-        if str(wish.selection):
-            raise UsageError(
-                f"--resume goes on with the images of release {left.release}; it takes no others",
-                remedy="Leave the names and the options that choose images out, or leave --resume out.",
-            )
-        selected = units_of(left, project.units)
-    else:
-        selected = select(project.units, wish.selection, project.catalog)
-    refuse_unsupported(project, selected, wish.accepted)
-    warn_of_unsupported(project, selected, report)
+def _look(project: Project, choice: Choice, to: Destination) -> _Sight:
     present = lookup_bases(project)
     return _Sight(
-        plan=_plan(project, selected, present, to),
+        plan=_plan(project, choice.units, present, to),
         present=present,
         known=supports_of(project.units, project.sources.ends, on=today()),
         before=lookup_record(project.settings, to),
-        left=left,
+        left=choice.left,
     )
 
 

@@ -4,18 +4,22 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolkit.cli.lazy import Commands, LazyGroup
-from toolkit.cli.records import get_record, lookup_named_record
+from toolkit.cli.named_record import get_named_record, lookup_named_record
 from toolkit.cli.settings import Settings, catalog_option
 from toolkit.deployers.checks import Check, Outcome
 from toolkit.deployers.image import DeployableImage, choose_image, describe_image
 from toolkit.errors import UsageError
 from toolkit.record import ReleaseRecord
 from toolkit.resolve import ImageConsumer, Request, Unresolvable
+
+if TYPE_CHECKING:
+    from toolkit.adapters.aws import Aws
+    from toolkit.deployers.sagemaker_checks import Cloud
 
 # Command → module and one-line help, as in toolkit.cli.
 DEPLOYERS: Commands = {
@@ -170,7 +174,7 @@ def image_choice(
         raise UsageError("--record names a release, --source aws leaves releases out", remedy="Drop one.")
     held = None
     if source != "aws":
-        held = (get_record if source == "release" else lookup_named_record)(settings, record)
+        held = (get_named_record if source == "release" else lookup_named_record)(settings, record)
     return ImageChoice(
         image=image,
         framework=framework,
@@ -209,3 +213,11 @@ def warn_of_support(images: Iterable[DeployableImage]) -> None:
         if support.get("state", "current") != "current":
             since = f" since {support['date']}" if support.get("date") else ""
             click.echo(f"warning: {identifier} is {support['state']}{since}", err=True)
+
+
+def aws_services(settings: Settings, region: str) -> "tuple[Aws, Cloud]":
+    """For --apply alone: without it neither boto3 nor what a release needs is imported."""
+    from toolkit.cli.world import aws, cloud
+
+    services = aws(settings, region)
+    return services, cloud(services)

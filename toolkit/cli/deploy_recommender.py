@@ -11,6 +11,7 @@ import click
 from toolkit.cli.deploy import (
     ImageChoice,
     apply_option,
+    aws_services,
     image_choice,
     image_options,
     show_plan,
@@ -18,7 +19,6 @@ from toolkit.cli.deploy import (
 )
 from toolkit.cli.material import Material, planned_uri
 from toolkit.cli.settings import from_environment, json_option
-from toolkit.cli.world import aws, cloud
 from toolkit.deployers.archives import ARCHIVE_SUFFIX, is_remote, members
 from toolkit.deployers.calls import Call
 from toolkit.deployers.candidates import candidates
@@ -197,8 +197,8 @@ def recommender(
         load=load if kind == "advanced" else None,
     )
     samples = {} if is_remote(payload) else _samples(Path(payload))
-    services = aws(settings, deployment.region) if is_applied else None
-    checks += remote_checks(deployment, cloud(services) if services else None, stored=material.stored)
+    services, cloud = aws_services(settings, deployment.region) if is_applied else (None, None)
+    checks += remote_checks(deployment, cloud, stored=material.stored)
     ensure_passed(checks)
     deployment, uploads = material.packed(deployment, settings)
     uri, more = material.packed_payload(samples, settings)

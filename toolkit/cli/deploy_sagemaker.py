@@ -10,6 +10,7 @@ from toolkit.cli.deploy import (
     ImageChoice,
     apply_option,
     assignment,
+    aws_services,
     image_choice,
     image_options,
     show_plan,
@@ -17,7 +18,6 @@ from toolkit.cli.deploy import (
 )
 from toolkit.cli.material import Material, planned_uri
 from toolkit.cli.settings import from_environment
-from toolkit.cli.world import aws, cloud
 from toolkit.deployers.calls import Call
 from toolkit.deployers.checks import ensure_passed
 from toolkit.deployers.rollout import roll_out
@@ -143,8 +143,8 @@ def sagemaker(
     warn_of_support(variant.image for variant in variants)
     if accelerator_type and is_applied and not allow_eol:
         raise DeploymentRefused(end_of_elastic_inference(), remedy="Send it all the same: --allow-eol")
-    services = aws(settings, deployment.region) if is_applied else None
-    checks += remote_checks(deployment, cloud(services) if services else None, stored=material.stored)
+    services, cloud = aws_services(settings, deployment.region) if is_applied else (None, None)
+    checks += remote_checks(deployment, cloud, stored=material.stored)
     ensure_passed(checks)
     deployment, uploads = material.packed(deployment, settings)
     if services:

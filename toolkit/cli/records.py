@@ -110,10 +110,3 @@ def get_record(settings: Settings, record: str) -> ReleaseRecord:
     if document is None:
         raise UsageError(f"there is no release record at {reference}", remedy="See its tags in the registry.")
     return ReleaseRecord.loads(document, name=str(reference))
-
-
-def lookup_named_record(settings: Settings, record: str) -> ReleaseRecord | None:
-    """The record that is named or, when there is one, the newest here. Raises what `get_record` raises."""
-    if not record and not (settings.dist / "release.json").is_file():
-        return None
-    return get_record(settings, record)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import click
 
+from toolkit.cli.named_record import get_named_record, lookup_named_record
 from toolkit.cli.settings import Settings, catalog_option, from_environment, json_option
 from toolkit.errors import UsageError
 from toolkit.record import ReleaseRecord
@@ -80,7 +81,9 @@ def uri(
     )
     if source == "aws" and record:
         raise UsageError("--record names a release, --source aws leaves releases out", remedy="Drop one.")
-    held = None if source == "aws" else _record(settings, record, is_demanded=source == "release")
+    held = None
+    if source != "aws":
+        held = (get_named_record if source == "release" else lookup_named_record)(settings, record)
     is_aws_asked = source != "release"
     if migrate:
         click.echo(_migration(settings, request, held, is_aws_asked=is_aws_asked, as_json=as_json))
@@ -90,12 +93,6 @@ def uri(
         for sentence in found.why:
             click.echo(sentence, err=True)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.uri)
-
-
-def _record(settings: Settings, name: str, *, is_demanded: bool) -> ReleaseRecord | None:
-    from toolkit.cli.records import get_record, lookup_named_record
-
-    return get_record(settings, name) if is_demanded else lookup_named_record(settings, name)
 
 
 def _resolved(

@@ -99,6 +99,12 @@ class Preview:
         return {action: sum(row.planned.action is action for row in self.rows) for action in Action}
 
     @property
+    def blocked(self) -> int:
+        """How many units are to be built and cannot be: not locked, or a place does not answer."""
+        rows = (row for row in self.rows if row.planned.action is Action.BUILD)
+        return sum(bool(row.planned.rendered.unlocked or row.unreachable) for row in rows)
+
+    @property
     def unpublished(self) -> int:
         """How many lists are not what they should be."""
         return sum(not each.complete for each in self.plan.lists)
@@ -111,6 +117,7 @@ class Preview:
             "lists": [each.to_json() for each in self.plan.lists],
             "totals": {
                 **{action.value: count for action, count in self.counts.items()},
+                "blocked": self.blocked,
                 "lists": len(self.plan.lists),
                 "lists_to_publish": self.unpublished,
                 "built_before": effort.known,

@@ -94,7 +94,8 @@ def test_a_place_that_does_not_answer_stands_below_the_unit_that_needs_it() -> N
     assert lines[lines.index("  build   arm64  native          -        -  not published yet") + 1] == (
         f"          cannot be built now: {told}"
     )
-    assert sum("cannot be built" in line for line in lines) == 1
+    assert sum("cannot be built now: " in line for line in lines) == 1
+    assert lines[-1] == "2 to build (1 of them cannot be built now); 1 of 1 lists to publish"
     assert [each["unreachable"] for each in seen.to_json()["units"]] == [[], [told]]
 
 
@@ -190,6 +191,7 @@ def test_as_json_everything_is_told() -> None:
         "build": 1,
         "reuse": 0,
         "retag": 1,
+        "blocked": 0,
         "lists": 1,
         "lists_to_publish": 1,
         "built_before": 1,

@@ -79,6 +79,8 @@ def _remarks(row: PreviewRow) -> Iterator[tuple[str, str | None]]:
 
 def _totals(preview: Preview) -> str:
     counts = [f"{count} to {action.value}" for action, count in preview.counts.items() if count]
+    if preview.blocked:
+        counts[0] += f" ({preview.blocked} of them cannot be built now)"
     lists = f"{preview.unpublished} of {len(preview.plan.lists)} lists to publish"
     effort = preview.effort
     if not effort.known:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.cli.settings import Settings
 from toolkit.errors import UsageError
-from toolkit.mirrors import APT_SOURCES, Places, get_places
+from toolkit.mirrors import APT_SOURCES, Places, get_places, with_credentials
 from toolkit.render import RenderedUnit
 from toolkit.units import BuildUnit
 
@@ -80,21 +80,31 @@ def build_secrets(settings: Settings, where: Places, unit: BuildUnit) -> Mapping
     """What a unit's build may read and no image keeps, by the ids that templates mount."""
     from toolkit.adapters.uv_settings import build_settings
 
-    sources = _apt_sources(settings, unit)
-    hosts = sorted(set(re.findall(r"https?://(?:[^@/\s]*@)?([A-Za-z0-9.-]+)", sources)))
-    logins = {host: login for host in hosts if (login := settings.lookup_login(host))}
+    sources = re.sub(
+        r"https?://[^\s\]]+",
+        lambda url: with_credentials(url[0], settings.lookup_login),
+        _apt_sources(settings, unit),
+    )
     return {
         "uv-config": build_settings(where, unit.indexes),
+        "apt-config": apt_settings(has_sources=bool(sources), has_bundle=settings.ca_bundle is not None),
         "apt-sources": sources,
-        # https://manpages.debian.org/bookworm/apt/apt_auth.conf.5.en.html
-        "apt-auth": "".join(
-            f"machine {host} login {user} password {secret}\n" for host, (user, secret) in logins.items()
-        ),
     }
 
 
+def apt_settings(*, has_sources: bool, has_bundle: bool) -> str:
+    """What APT_CONFIG of a build's own apt names, "" when nothing needs to be said; the secrets that it
+    speaks of lie where BuildKit puts them.
+
+    https://manpages.debian.org/bookworm/apt/apt.conf.5.en.html
+    """
+    listed = 'Dir::Etc::SourceList "/run/secrets/apt-sources";\nDir::Etc::SourceParts "/dev/null";\n'
+    trusted = 'Acquire::https::CaInfo "/run/secrets/ca-bundle";\n'
+    return (listed if has_sources else "") + (trusted if has_bundle else "")
+
+
 def _apt_sources(settings: Settings, unit: BuildUnit) -> str:
-    """The sources.list that a base's own apt uses inside builds, "" for what the base has itself."""
+    """The sources.list, in apt's one-line style, that a base's own apt uses inside builds; "" for its own."""
     named = settings.environment.get(APT_SOURCES) or settings.mirrors.apt_sources.get(unit.base.name, "")
     if not named:
         return ""

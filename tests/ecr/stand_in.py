@@ -22,9 +22,11 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class StandIn:
-    """One account of ECR. `behaviour` are its switches, `environment` what its clients need to be told."""
+    """One account of ECR. `behaviour` are its switches, `environment` what its clients need to be told;
+    `directory` has all that its registry keeps."""
 
     state: State
+    directory: Path
     certificates: Certificates
     endpoint: str
 
@@ -70,10 +72,10 @@ class StandIn:
 
 @contextmanager
 def running(
-    directory: Path, *, regions: tuple[str, ...] = ("us-west-2", "eu-central-1")
+    directory: Path, *, regions: tuple[str, ...] = ("us-west-2", "eu-central-1"), account: str = ""
 ) -> Iterator[StandIn]:
-    """An empty ECR of an account that nothing else on this machine has; it ends with the block."""
-    account = "".join(random.choices("123456789", k=12))
+    """An empty ECR that ends with the block, by default of an account that nothing else here has."""
+    account = account or "".join(random.choices("123456789", k=12))
     state = State(account=account, regions=regions)
     names = [ecr_host(account, region) for region in regions]
     certificates = make_certificates(directory / "tls", names)
@@ -87,7 +89,7 @@ def running(
             data_plane.serving(state, address=address, upstream=upstream, certificates=certificates)
         )
         endpoint = stack.enter_context(control_plane.serving(state, moto=moto))
-        yield StandIn(state=state, certificates=certificates, endpoint=endpoint)
+        yield StandIn(state=state, directory=directory, certificates=certificates, endpoint=endpoint)
 
 
 @contextmanager

@@ -9,8 +9,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.integration.conftest import ONE, EcrProject
 from toolkit.errors import ExitCode
 
@@ -39,9 +37,7 @@ def _unpacked(content: bytes) -> bytes:
         return b""
 
 
-def test_the_token_of_a_release_is_asked_for_once_and_stands_nowhere(
-    ecr_project: EcrProject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_token_of_a_release_is_asked_for_once_and_stands_nowhere(ecr_project: EcrProject) -> None:
     ecr_project.make_repositories()
     seen: set[bytes] = set()
     stop = threading.Event()
@@ -57,7 +53,7 @@ def test_the_token_of_a_release_is_asked_for_once_and_stands_nowhere(
 
     assert any(b"buildx" in line and b"--config" in line for line in seen)
     places = {"stdout": ran.out.encode(), "stderr": ran.err.encode(), "command lines": b"\n".join(seen)}
-    places |= dict(_files(ecr_project.small.directory, tmp_path_factory.getbasetemp()))
+    places |= dict(_files(ecr_project.small.directory, ecr_project.ecr.directory))
     assert any(name.endswith("release.json") for name in places)
     assert any("/blobs/" in name and _unpacked(content) for name, content in places.items())
     for name, content in places.items():

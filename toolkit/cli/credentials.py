@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.cli.settings import Settings
+from toolkit.machine.facts import Facts
 from toolkit.regions import parse_ecr_host
 
 if TYPE_CHECKING:
@@ -48,3 +50,16 @@ def private_docker_config(
         hosts=of_ecr,
         credentials=_ecr_tokens(settings.docker_config, settings.ca_bundle),
     )
+
+
+def with_token(facts: Facts, settings: Settings, host: str) -> Facts:
+    """`facts` with the credential that AWS gives for a host of ECR, where docker has none."""
+    if facts.credential or parse_ecr_host(host) is None:
+        return facts
+    from toolkit.adapters.registry_credentials import CredentialTrouble
+
+    try:
+        found = credentials_of(settings, host).lookup_credential(host)
+    except CredentialTrouble:
+        return facts
+    return replace(facts, credential="a token that AWS gives") if found else facts

@@ -39,13 +39,14 @@ def setup(catalog: str, registry: str) -> None:
 def doctor(catalog: str, registry: str, as_json: bool) -> None:
     """One row per need; each failing row with the line that mends it. Exit 1 when one fails."""
     from toolkit.adapters.engine import ask_versions
+    from toolkit.cli.credentials import with_token
     from toolkit.cli.world import look
     from toolkit.machine.needs import needs
     from toolkit.machine.text import table
 
     settings = from_environment(catalog)
     host = get_place(registry, lambda: read_registries(settings)).host
-    rows = needs(ask_versions(look(settings, host)))
+    rows = needs(with_token(ask_versions(look(settings, host)), settings, host))
     click.echo(json.dumps([row.to_json() for row in rows], indent=2) if as_json else table(rows))
     if not all(row.is_met for row in rows):
         raise SystemExit(ExitCode.NEED_NOT_MET)

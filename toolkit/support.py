@@ -100,17 +100,27 @@ def support_of(unit: BuildUnit, ends: Ends, *, on: date) -> Support:
 
 
 def _ends_of(unit: BuildUnit, ends: Ends) -> Iterator[End]:
-    image, base = unit.image, unit.base
-    if image.support and image.support.date:
-        yield _own_end(image.support, image.support.date)
+    own = unit.image.support
+    if own is None or own.date is None:
+        yield from _ends_of_parts(unit, ends)
+        return
+    its_own = _own_end(own, own.date)
+    yield its_own
+    for end in _ends_of_parts(unit, ends):
+        if (end.state, end.date) != (its_own.state, its_own.date):  # else the row tells the same in its words
+            yield end
+
+
+def _ends_of_parts(unit: BuildUnit, ends: Ends) -> Iterator[End]:
+    base = unit.base
     if base.end_of_life:
         yield _base_end(base.name, base.end_of_life)
     elif end := ends.bases.get(base.name) or _suite_end(unit, ends):
         yield end
     for table, key in (
         (ends.pythons, base.python),
-        (ends.frameworks, image.framework),
-        (ends.accelerators, image.accelerator),
+        (ends.frameworks, unit.image.framework),
+        (ends.accelerators, unit.image.accelerator),
     ):
         if end := table.get(key):
             yield end

@@ -145,6 +145,15 @@ def test_a_row_may_know_an_end_of_its_own(own: State, state: State, reason: str)
     )
 
 
+def test_what_a_row_and_the_table_both_know_is_told_once_in_the_words_of_the_row() -> None:
+    said = Support(
+        state=State.ENDED, date=date(2024, 4, 30), source="https://row.example", reasons=("it is gone",)
+    )
+    support = support_of(with_image(accelerator=Accelerator.EIA, support=said), ENDS, on=LATER)
+    assert support.source == "https://row.example"
+    assert support.reasons == ("it is gone: ended 2024-04-30", PAST_ITS_PYTHON, PAST_ITS_BASE)
+
+
 def test_a_row_cannot_call_itself_better_than_its_parts_are() -> None:
     said = Support(state=State.CURRENT, date=date(2030, 1, 1), source="https://row.example")
     assert support_of(with_image(support=said), ENDS, on=LATER).state is State.LEGACY

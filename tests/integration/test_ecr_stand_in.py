@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -16,6 +17,10 @@ from mypy_boto3_ecr.type_defs import ReplicationConfigurationTypeDef
 from tests.ecr.hosts import DOCKER_TRUST, HOSTS
 from tests.ecr.stand_in import StandIn, running
 from tests.ecr.state import Behaviour
+from toolkit.adapters.registry import HttpRegistry
+from toolkit.adapters.retry import Retry, RetryingRegistry
+from toolkit.artifacts import push_artifact
+from toolkit.errors import RegistryTrouble
 
 REPOSITORY = "ml/small"
 
@@ -151,3 +156,44 @@ def test_the_machine_is_left_as_it_was(tmp_path: Path) -> None:
         assert f" {os.getpid()}" in HOSTS.read_text()
     assert host not in HOSTS.read_text()
     assert not (DOCKER_TRUST / host).exists()
+
+
+def test_the_rate_of_puts_is_kept_and_the_toolkit_waits_and_ends_right(
+    ecr: StandIn, api: ECRClient, config: Path
+) -> None:
+    assert log_in(ecr, api, config).returncode == 0
+    api.create_repository(repositoryName="rates")
+    ecr.behaviour.puts_per_second = 2.0
+    told: list[Retry] = []
+    http = HttpRegistry(ecr.host, docker_config=config, ca_bundle=ecr.certificates.ca)
+    registry = RetryingRegistry(http, on_retry=told.append)
+
+    def put(number: int) -> None:
+        push_artifact(
+            str(number).encode(), artifact_type="x/y", registry=registry, repository="rates", tag=f"t{number}"
+        )
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(put, range(6)))
+    http.close()
+    assert len(api.describe_images(repositoryName="rates")["imageDetails"]) == 6
+    assert told
+    assert all("has too many requests" in each.error.message for each in told)
+
+
+def test_a_repository_that_is_not_there_is_an_error_at_once(
+    ecr: StandIn, api: ECRClient, config: Path
+) -> None:
+    assert log_in(ecr, api, config).returncode == 0
+    told: list[Retry] = []
+    http = HttpRegistry(ecr.host, docker_config=config, ca_bundle=ecr.certificates.ca)
+    registry = RetryingRegistry(http, on_retry=told.append)
+    with pytest.raises(RegistryTrouble, match="the repository nowhere does not exist there") as caught:
+        push_artifact(b"x", artifact_type="x/y", registry=registry, repository="nowhere", tag="t")
+    http.close()
+    assert "`toolkit ecr ensure`" in caught.value.remedy
+    assert not told
+
+    ecr.behaviour.needs_repositories = False
+    registry = RetryingRegistry(HttpRegistry(ecr.host, docker_config=config, ca_bundle=ecr.certificates.ca))
+    push_artifact(b"x", artifact_type="x/y", registry=registry, repository="nowhere", tag="t")

@@ -194,7 +194,7 @@ class Watcher:
 
     def pull(self, client: httpx.Client, repository: str, tag: str) -> None:
         """As docker does it for each platform: the list, its images, and that their blobs are there."""
-        answer = client.get(f"/{repository}/manifests/{tag}", headers=_ACCEPT)
+        answer = _patiently(lambda: client.get(f"/{repository}/manifests/{tag}", headers=_ACCEPT))
         digest = answer.headers.get("docker-content-digest", str(answer.status_code))
         if digest not in self.allowed[repository]:
             self.wrong.append(f"{repository}:{tag} is {digest}")
@@ -204,11 +204,27 @@ class Watcher:
             return
         self._whole.add(digest)
         for child in answer.json()["manifests"]:
-            image = client.get(f"/{repository}/manifests/{child['digest']}", headers=_ACCEPT)
+            path = f"/{repository}/manifests/{child['digest']}"
+            image = _patiently(lambda path=path: client.get(path, headers=_ACCEPT))  # type: ignore[misc]
             blobs = [image.json()["config"], *image.json()["layers"]] if image.status_code == 200 else []
-            heads = [client.head(f"/{repository}/blobs/{blob['digest']}").status_code for blob in blobs]
+            paths = [f"/{repository}/blobs/{blob['digest']}" for blob in blobs]
+            heads = [_patiently(lambda path=path: client.head(path)).status_code for path in paths]  # type: ignore[misc]
             if not blobs or set(heads) != {200}:
-                self.wrong.append(f"{repository}:{tag} lists {child['digest']}, which is not whole")
+                answers = [image.status_code, *heads]
+                self.wrong.append(
+                    f"{repository}:{tag} lists {child['digest']}, which is not whole: {answers}"
+                )
+
+
+def _patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """As docker, which asks again after a 5xx: docker-registry writes a tag's file in place, and who reads
+    it in that moment is told 500 for nothing that a release does."""
+    for _ in range(20):
+        answer = ask()
+        if answer.status_code < 500:
+            break
+        time.sleep(0.05)
+    return answer
 
 
 @dataclass
@@ -228,6 +244,11 @@ class Tally:
     pulls: int = 0
     wrong: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        mine, theirs = vars(self), vars(other)
+        summed = {name: mine[name] + theirs[name] for name in mine}
+        return Tally(**summed | {"most_twice": max(self.most_twice, other.most_twice)})
 
     def count_bytes(self, faults: Faults) -> None:
         self.sent += faults.arrived

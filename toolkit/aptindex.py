@@ -12,17 +12,22 @@ from itertools import zip_longest
 from toolkit.errors import UsageError
 
 Stanza = Mapping[str, str]
-"""The fields of one package by their lower-case name; of a folded field its first line."""
+"""The fields of one package by their lower-case name; a folded field is one line."""
 
 
 def stanzas(text: str) -> Iterator[Stanza]:
     """The paragraphs of a Packages or Release file."""
     for paragraph in re.split(r"\n[ \t]*\n", text):
-        fields = {}
+        fields: dict[str, str] = {}
+        key = ""
         for line in paragraph.splitlines():
-            key, colon, value = line.partition(":")
-            if colon and not line[:1].isspace():
-                fields[key.lower()] = value.strip()
+            if line[:1].isspace() and key:
+                fields[key] = f"{fields[key]} {line.strip()}".strip()
+            else:
+                name, colon, value = line.partition(":")
+                key = name.lower() if colon else ""
+                if key:
+                    fields[key] = value.strip()
         if fields:
             yield fields
 

@@ -36,12 +36,16 @@ def _unit_change(was: LockedUnit | None, now: LockedUnit) -> str:
     if now.unlocked:
         return "" if was and was.unlocked == now.unlocked else f"unlocked: {now.unlocked}"
     if was is None or was.unlocked:
-        files = f", {len(now.downloads)} downloads" if now.downloads else ""
-        return f"{len(now.requirements)} packages{files} locked"
+        files = f", {_count(now.downloads, 'download')}" if now.downloads else ""
+        return f"{_count(now.requirements, 'package')}{files} locked"
     if (was.requirements, was.downloads) == (now.requirements, now.downloads):
         return ""
     moved = (*_moves(_versions(was), _versions(now)), *_moves(_files(was), _files(now)))
     return ", ".join(moved) or "other files of the same versions"
+
+
+def _count(things: Sequence[object], word: str) -> str:
+    return f"{len(things)} {word}{'s' if len(things) != 1 else ''}"
 
 
 def _versions(unit: LockedUnit) -> dict[str, str]:

@@ -22,7 +22,6 @@ from toolkit.oci import (
     Manifest,
     MediaType,
     Platform,
-    make_index,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Registry(Protocol):
         """Raises DigestMismatch when the bytes are not what the digest says."""
 
     def list_tags(self, repository: str) -> tuple[str, ...]:
-        """Tags for suggestions: the first page of them, none for a repository that is not there."""
+        """All tags, none for a repository that is not there."""
 
     def has_blob(self, repository: str, digest: Digest) -> bool: ...
 
@@ -258,10 +257,9 @@ class _Metered(io.RawIOBase):
 
 
 def publish_index(
-    children: Sequence[Descriptor],
+    index: Index,
     *,
     required: Sequence[Platform],
-    media_type: MediaType,
     registry: Registry,
     repository: str,
     tag: str,
@@ -269,7 +267,7 @@ def publish_index(
     known: Container[Digest] | None = None,
     observe: Observer = _unobserved,
 ) -> Descriptor:
-    """Put the list of `children`, images of the same repository, under `tag`; its descriptor.
+    """Put the list `index`, of images of the same repository, under `tag` as it is; its descriptor.
 
     Does nothing when the tag names that list already. Raises IncompleteIndex when a required platform
     or a child is missing, Conflict when the list that stands there has a platform that this one lacks
@@ -279,7 +277,6 @@ def publish_index(
     The protocol has no conditional PUT. Of two who move one tag, the one who finds what it did not know
     of puts nothing; who comes between another's HEAD and PUT is found out by `ensure_names` later.
     """
-    index = make_index(children, media_type)
     reference = spell(registry, repository, tag)
     _ensure_complete(index, required, reference)
     before = registry.lookup_descriptor(repository, tag)

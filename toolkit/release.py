@@ -388,9 +388,8 @@ class _Run:
             self._tell(Kind.WARNING, subject, f"not published: {', '.join(absent)} is not in the registry")
             return
         publish_index(
-            index.manifests,
+            index,
             required=group.required,
-            media_type=group.media_type,
             registry=self._to.registry,
             repository=self._to.repository(group.repository),
             tag=group.tag,

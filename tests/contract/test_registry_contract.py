@@ -185,9 +185,8 @@ def test_an_index_of_two_platforms_is_published_and_read_back(
         publish_image(manifest, layout, registry=registry, repository=repository)
         children.append(manifest.descriptor(platform))
     published = publish_index(
-        children,
+        make_index(children, media_type),
         required=[AMD64, ARM64],
-        media_type=media_type,
         registry=registry,
         repository=repository,
         tag="1.12.1",

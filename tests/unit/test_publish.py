@@ -56,9 +56,8 @@ def put_list(
     may_drop: frozenset[Platform] = frozenset(),
 ) -> Descriptor:
     return publish_index(
-        children,
+        make_index(children, MediaType.DOCKER_LIST),
         required=required,
-        media_type=MediaType.DOCKER_LIST,
         registry=registry,
         repository=REPOSITORY,
         tag="1.12.1",

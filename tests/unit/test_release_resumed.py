@@ -10,7 +10,7 @@ from tests.projects import AMD64, ARM64
 from tests.releases import BOTH, LIST, PYTORCH, House
 from toolkit.errors import Conflict, RegistryTrouble
 from toolkit.journal import Event, Verified
-from toolkit.oci import Digest, MediaType
+from toolkit.oci import Digest, MediaType, make_index
 from toolkit.publish import publish_index
 
 
@@ -137,9 +137,8 @@ def another_list(house: House, registry: MemoryRegistry) -> Digest:
     index = house.index()
     arm = tuple(child for child in index.manifests if child.platform and "arm64" in str(child.platform))
     put = publish_index(
-        arm,
+        make_index(arm, MediaType(index.media_type)),
         required=[],
-        media_type=MediaType(index.media_type),
         registry=registry,
         repository=PYTORCH,
         tag=LIST,

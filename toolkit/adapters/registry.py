@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -135,17 +136,21 @@ class HttpRegistry:
             ) from error
 
     def list_tags(self, repository: str) -> tuple[str, ...]:
-        call = self._dialogue.call(
-            Api.LIST_TAGS, "GET", repository, "tags/list", what=f"list the tags of {repository}"
-        )
-        response, body = self._connection.ask(call, limit=_TAGS_LIMIT)
-        if not self._dialogue.is_there(call, response, body):
-            return ()
-        try:
-            tags = json.loads(body)["tags"]
-            return tuple(str(tag) for tag in tags or ())
-        except (ValueError, KeyError, TypeError) as error:
-            raise no_registry(self.host, f"{call.url.path} is not a list of tags") from error
+        found: list[str] = []
+        page = "tags/list"
+        while page:
+            call = self._dialogue.call(
+                Api.LIST_TAGS, "GET", repository, page, what=f"list the tags of {repository}"
+            )
+            response, body = self._connection.ask(call, limit=_TAGS_LIMIT)
+            if not self._dialogue.is_there(call, response, body):
+                return ()
+            try:
+                found += (str(tag) for tag in json.loads(body)["tags"] or ())
+            except (ValueError, KeyError, TypeError) as error:
+                raise no_registry(self.host, f"{call.url.path} is not a list of tags") from error
+            page = _next_page(response.headers.get("link", ""), page)
+        return tuple(found)
 
     def has_blob(self, repository: str, digest: Digest) -> bool:
         call = self._dialogue.call(
@@ -297,3 +302,12 @@ class RegistryImages:
 
 def _conforms(registry: HttpRegistry, images: RegistryImages) -> tuple[Registry, ImageSource, BlobSource]:
     return registry, images, images
+
+
+def _next_page(link: str, page: str) -> str:
+    """The page of tags that comes behind `page`, "" for none: a page that names itself again is the last.
+
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
+    """
+    found = re.search(r'<[^>]*/(tags/list\?[^>]+)>\s*;\s*rel="?next"?', link)
+    return found[1] if found and found[1] != page else ""

@@ -32,6 +32,8 @@ COMMANDS = {
     "ecr": ("ecr", "Make the catalog's Amazon ECR what it should be; print the IAM policies it takes."),
     "scan": ("scan", "Sum up what Amazon ECR's scans found in a release, and fail on what is too severe."),
     "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),
+    "history": ("history", "List the releases of a registry: what each changed, and which one stands."),
+    "rollback": ("rollback", "Put the lists of an earlier release under their tags again."),
     "tables": ("tables", "Print the URI tables of a release again."),
     "diff": ("diff", "Print what changed between two releases: images, sizes, packages."),
     "parity": ("diff", "Print what differs between the amd64 and the arm64 images of a release."),

@@ -53,8 +53,35 @@ def lookup_record(settings: Settings, to: Destination) -> ReleaseRecord | None:
         record = ReleaseRecord.loads(path.read_bytes(), name=str(path))
         if record.registry == to.place:
             return record
-    document = fetch_artifact(registry=to.registry, repository=to.repository(RELEASES), selector=NEWEST)
-    return ReleaseRecord.loads(document, name=to.reference(RELEASES, NEWEST)) if document else None
+    return lookup_newest(to)
+
+
+def lookup_release(settings: Settings, to: Destination, release: str) -> ReleaseRecord | None:
+    """A release of this destination by its id, from dist/releases or what the registry keeps."""
+    path = settings.dist / "releases" / f"{release}.json"
+    if path.is_file():
+        record = ReleaseRecord.loads(path.read_bytes(), name=str(path))
+        if record.registry == to.place:
+            return record
+    return _fetch(to, release)
+
+
+def lookup_newest(to: Destination) -> ReleaseRecord | None:
+    """What the registry says stands, whatever this machine did last."""
+    return _fetch(to, NEWEST)
+
+
+def release_ids(settings: Settings, to: Destination) -> tuple[str, ...]:
+    """Every release that the registry or dist/releases has for this destination, the newest first."""
+    kept = (path.stem for path in (settings.dist / "releases").glob("*.json") if is_release_id(path.stem))
+    here = {each for each in kept if lookup_release(settings, to, each)}
+    there = {tag for tag in to.registry.list_tags(to.repository(RELEASES)) if is_release_id(tag)}
+    return tuple(sorted(here | there, reverse=True))
+
+
+def _fetch(to: Destination, selector: str) -> ReleaseRecord | None:
+    document = fetch_artifact(registry=to.registry, repository=to.repository(RELEASES), selector=selector)
+    return ReleaseRecord.loads(document, name=to.reference(RELEASES, selector)) if document else None
 
 
 def lookup_last(settings: Settings, to: Destination | None) -> ReleaseRecord | None:

@@ -11,6 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
+from mypy_boto3_ecr import ECRClient
+
 from tests.ecr import control_plane, data_plane
 from tests.ecr.hosts import Certificates, make_certificates, names_of_this_machine
 from tests.ecr.state import Behaviour, State
@@ -64,6 +67,16 @@ class StandIn:
             "NO_PROXY": names,
             "no_proxy": names,
         }
+
+    def api(self, region: str = "") -> ECRClient:
+        """boto3 on the control plane, by default of the first region."""
+        return boto3.client(
+            "ecr",
+            region_name=region or self.state.regions[0],
+            endpoint_url=self.endpoint,
+            aws_access_key_id="x",
+            aws_secret_access_key="y",
+        )
 
     def called(self, operation: str) -> list[Mapping[str, object]]:
         """The inputs of every call of this operation so far."""

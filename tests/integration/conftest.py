@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import pytest
 from mypy_boto3_ecr import ECRClient
 
@@ -209,13 +208,7 @@ class EcrProject:
 
     @property
     def api(self) -> ECRClient:
-        return boto3.client(
-            "ecr",
-            region_name="us-west-2",
-            endpoint_url=self.ecr.endpoint,
-            aws_access_key_id="x",
-            aws_secret_access_key="y",
-        )
+        return self.ecr.api()
 
     def make_repositories(self, *names: str) -> None:
         for name in names or ("one", "two", "releases"):

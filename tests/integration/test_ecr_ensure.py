@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 from mypy_boto3_ecr import ECRClient
 
@@ -52,13 +51,7 @@ def test_it_makes_what_the_catalog_wants_in_every_region_and_then_has_nothing_to
 
 
 def _in(project: EcrProject, region: str) -> list[Any]:
-    client = boto3.client(
-        "ecr",
-        region_name=region,
-        endpoint_url=project.ecr.endpoint,
-        aws_access_key_id="x",
-        aws_secret_access_key="y",
-    )
+    client = project.ecr.api(region)
     found = client.describe_repositories()["repositories"]
     return [each for each in found if each["repositoryName"].startswith(project.prefix)]
 

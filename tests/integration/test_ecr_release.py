@@ -113,13 +113,3 @@ def test_the_private_docker_config_is_gone_after_sigterm(ecr_project: EcrProject
     _, words = run.communicate(timeout=60)
     assert run.returncode == ExitCode.INTERRUPTED, words
     assert not list(home.iterdir())
-
-
-def test_what_a_killed_run_left_goes_with_the_next(ecr_project: EcrProject) -> None:
-    ecr_project.make_repositories()
-    left = ecr_project.small.directory / ".cache" / "docker-config" / "run-killed"
-    left.mkdir(parents=True)
-    (left / ".lock").touch()
-    (left / "config.json").write_text("{}")
-    assert ecr_project.run("release", ONE[0]).code == 0
-    assert not left.exists()

@@ -8,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_ecr import ECRClient
@@ -32,13 +31,7 @@ def _as_strict_as_ecr(ecr: StandIn) -> None:
 
 @pytest.fixture
 def api(ecr: StandIn) -> ECRClient:
-    return boto3.client(
-        "ecr",
-        region_name="us-west-2",
-        endpoint_url=ecr.endpoint,
-        aws_access_key_id="x",
-        aws_secret_access_key="y",
-    )
+    return ecr.api()
 
 
 @pytest.fixture

@@ -129,7 +129,8 @@ def small_deb(
     fields = f"Depends: {depends}\n" if depends else ""
     content = make_deb(
         name,
-        {f"/opt/{name}/version": f"{version}\n".encode()},
+        # The directories too: dpkg makes none that no package has.
+        {"/opt": None, f"/opt/{name}": None, f"/opt/{name}/version": f"{version}\n".encode()},
         version=version,
         architecture=architecture,
         fields=fields,

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from toolkit.errors import NeedNotMet, UsageError
 from toolkit.mirrors import Places
 from toolkit.oci import Architecture
 from toolkit.render import wheel_platform
+
+# find_uv_bin asks sysconfig, which two threads must not fill at once:
+# https://github.com/python/cpython/issues/92452
+sysconfig.get_config_vars()
 
 
 class ResolutionFailed(UsageError):

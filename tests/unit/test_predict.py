@@ -7,7 +7,7 @@ import httpx
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.deployments import REGION
@@ -60,6 +60,8 @@ def test_what_is_neither_is_told(text: str, model: str) -> None:
         http_target(text, model)
 
 
+@example("http://xn--a/", "")
+@example("http://\u2488com/", "")
 @given(st.text() | st.from_regex(r"https?://[^a-z]{0,5}[a-z:\[\]@/%]{0,20}"), st.text(max_size=5))
 def test_any_text_is_a_url_a_name_or_told(text: str, model: str) -> None:
     try:

@@ -7,6 +7,8 @@ from pathlib import PurePath
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import idna
+
 from toolkit.errors import PredictionFailed, UsageError
 
 _ENDPOINT = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -76,14 +78,23 @@ def http_target(text: str, model: str) -> HttpTarget | None:
         return None
     try:
         parts = urlsplit(text)
-        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not close, a port that is none
+        is_http = parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none, a name that IDNA has not
         is_http = False
     if not is_http or not text.isprintable() or " " in text:
         raise UsageError(f"{text!r} is not an http URL", remedy="Write it like http://localhost:8080.")
     path = parts.path.rstrip("/") or (f"/v1/models/{model}:predict" if model else "/invocations")
     url = parts._replace(path=path).geturl()
     return HttpTarget(url=url, is_tensorflow_serving=path.startswith("/v1/models/"))
+
+
+def _is_host(name: str) -> bool:
+    """Raises ValueError for an international name that nobody can look up."""
+    if not name.isascii():
+        idna.encode(name.lower())
+    elif name.startswith("xn--"):
+        idna.decode(name)
+    return bool(name)
 
 
 def content_type_of(name: str) -> str:

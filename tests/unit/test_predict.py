@@ -61,6 +61,7 @@ def test_what_is_neither_is_told(text: str, model: str) -> None:
 
 
 @example("http://xn--a/", "")
+@example("http://0", "\x1f")
 @example("http://\u2488com/", "")
 @given(st.text() | st.from_regex(r"https?://[^a-z]{0,5}[a-z:\[\]@/%]{0,20}"), st.text(max_size=5))
 def test_any_text_is_a_url_a_name_or_told(text: str, model: str) -> None:

@@ -38,7 +38,7 @@ class HttpAsker:
                 f"{self.name} gave no answer within {self._timeout:g} s",
                 remedy="Give it longer: --timeout 300. An emulated container is slow at its first request.",
             ) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PredictionFailed(f"{self.name}: {error}", remedy="See the log of the container.") from error
         content_type = found.headers.get("content-type", "")
         return Answer(status=found.status_code, content_type=content_type, body=found.content)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import idna
 
@@ -83,7 +83,9 @@ def http_target(text: str, model: str) -> HttpTarget | None:
         is_http = False
     if not is_http or not text.isprintable() or " " in text:
         raise UsageError(f"{text!r} is not an http URL", remedy="Write it like http://localhost:8080.")
-    path = parts.path.rstrip("/") or (f"/v1/models/{model}:predict" if model else "/invocations")
+    path = parts.path.rstrip("/") or (
+        f"/v1/models/{quote(model, safe='')}:predict" if model else "/invocations"
+    )
     url = parts._replace(path=path).geturl()
     return HttpTarget(url=url, is_tensorflow_serving=path.startswith("/v1/models/"))
 

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 HOSTS = Path("/etc/hosts")
 DOCKER_TRUST = Path("/etc/docker/certs.d")
 _MARK = "# tests/ecr of process"
+_OWNER = "owner"  # dockerd reads *.crt, *.cert and *.key only
 _SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -114,10 +115,12 @@ def names_of_this_machine(names: Sequence[str], ca: Path) -> Iterator[str]:
         raise AssertionError("the stand-in of ECR takes a line in /etc/hosts and port 443: run it as root")
     address = _free_address()
     trusted = [DOCKER_TRUST / name for name in names]
+    _sweep_trust()
     _edit(add=f"{address} {' '.join(names)}")
     try:
         for directory in trusted:
             directory.mkdir(parents=True)
+            (directory / _OWNER).write_text(str(os.getpid()))
             shutil.copy(ca, directory / "ca.crt")
         yield address
     finally:
@@ -154,4 +157,16 @@ def _edit(*, add: str = "", remove: str = "") -> None:
 
 def _is_left_over(line: str) -> bool:
     _, mark, process = line.partition(_MARK)
-    return bool(mark) and not Path(f"/proc/{process.strip()}").exists()
+    return bool(mark) and _has_ended(process)
+
+
+def _sweep_trust() -> None:
+    """Directories of processes that were killed; those of other people have no owner's file."""
+    for owner in DOCKER_TRUST.glob(f"*/{_OWNER}"):
+        with suppress(OSError):
+            if _has_ended(owner.read_text()):
+                shutil.rmtree(owner.parent)
+
+
+def _has_ended(process: str) -> bool:
+    return not Path(f"/proc/{process.strip()}").exists()

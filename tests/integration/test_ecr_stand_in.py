@@ -141,6 +141,9 @@ def test_what_moto_does_not_do_right_is_answered_right_or_not_at_all(api: ECRCli
 
 
 def test_the_machine_is_left_as_it_was(tmp_path: Path) -> None:
+    left = DOCKER_TRUST / "killed.example"
+    left.mkdir(parents=True)
+    (left / "owner").write_text("99999999")
     with running(tmp_path, regions=("cn-north-1",)) as stand_in:
         host = stand_in.host
         assert host.endswith(".dkr.ecr.cn-north-1.amazonaws.com.cn")
@@ -149,6 +152,7 @@ def test_the_machine_is_left_as_it_was(tmp_path: Path) -> None:
         assert f" {os.getpid()}" in HOSTS.read_text()
     assert host not in HOSTS.read_text()
     assert not (DOCKER_TRUST / host).exists()
+    assert not left.exists()
 
 
 def test_the_rate_of_puts_is_kept_and_the_toolkit_waits_and_ends_right(

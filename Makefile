@@ -65,7 +65,7 @@ smoke: devenv ## Start every released image on its own platform and ask it for p
 
 test: devenv check ## All tests, on the real engine, registry and images; sets itself up.
 	@$(TOOLKIT) setup
-	@$(TOOLKIT) release
+	@$(TOOLKIT) release default 'mxnet-*-cpu-*'
 	@scripts/browser.sh
 	@$(VENV)/bin/python -m pytest --durations 10 $(ARGS)
 

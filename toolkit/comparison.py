@@ -94,8 +94,9 @@ def _named(image: PublishedImage) -> dict[str, Any]:
 
 
 def compare_releases(before: ReleaseRecord, after: ReleaseRecord) -> ReleaseChange:
-    """By identifier; registries are not compared, as a digest means the same in each."""
-    old, new = ({image.identifier: image for image in record.images} for record in (before, after))
+    """By identifier; registries are not compared, as a digest means the same in each. What further regions
+    hold is the same as what the home registry holds."""
+    old, new = ({image.identifier: image for image in record.home} for record in (before, after))
     both = [(old[name], new[name]) for name in sorted(old.keys() & new.keys())]
     changed = tuple(compare_images(one, other) for one, other in both if _digests(one) != _digests(other))
     return ReleaseChange(

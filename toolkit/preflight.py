@@ -101,7 +101,7 @@ def _disk(
     units: Sequence[PlannedUnit], disks: Sequence[Disk], before: ReleaseRecord | None
 ) -> Iterable[Finding]:
     """One finding for each file system; what the last record tells of an image says how much it takes."""
-    last = {image.identifier: image for image in before.images} if before else {}
+    last = {image.identifier: image for image in before.home} if before else {}
     # The engine keeps the steps and the unpacked layers, the project each layout until it is published.
     wanted = {"engine": 0, "project": 0}
     for unit in units:

@@ -140,7 +140,7 @@ def preview(
     By identifier `supports` has what `support_of` says today of each unit, `unreachable` what does not
     answer, for units that have such places.
     """
-    last = {image.identifier: image for image in record.images} if record else {}
+    last = {image.identifier: image for image in record.home} if record else {}
     rows = (
         PreviewRow(
             planned=unit,

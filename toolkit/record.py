@@ -82,7 +82,8 @@ class PublishedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseRecord:
-    """Everything of one catalog that a registry holds after a release."""
+    """Everything of one catalog that a registry holds after a release, with a row for each further region
+    that holds it too. An identifier is of one row in one registry; the home registry's row comes first."""
 
     release: str
     created: str
@@ -90,6 +91,14 @@ class ReleaseRecord:
     images: tuple[PublishedImage, ...]
     toolkit: str = ""
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def home(self) -> tuple[PublishedImage, ...]:
+        """The rows of the registry that releases are pushed to: each image once."""
+        return tuple(image for image in self.images if self.is_home(image))
+
+    def is_home(self, image: PublishedImage) -> bool:
+        return image.registry == self.registry.partition("/")[0]
 
     def to_json(self) -> dict[str, Any]:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
@@ -184,10 +193,10 @@ def carried_over(
     known: Collection[str],
 ) -> tuple[PublishedImage, ...]:
     """`published` and, of the record before, the catalog's other units: a partial release adds to
-    what deployers see, it does not take the rest away. Sorted by identifier."""
+    what deployers see, it does not take the rest away. Those of the home registry, sorted by identifier."""
     new = {image.identifier: image for image in published}
     old = (
-        {image.identifier: image for image in before.images if image.identifier in known}
+        {image.identifier: image for image in before.home if image.identifier in known}
         if before and before.registry == registry
         else {}
     )

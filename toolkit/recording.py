@@ -37,12 +37,12 @@ class Circumstances:
 
 
 def record_of(outcome: Outcome, circumstances: Circumstances) -> ReleaseRecord:
-    """What the registry holds now: this outcome's units and, of the record before, the others.
+    """What the home registry holds now: this outcome's units and, of the record before, the others.
 
     Units that are not deployable as their consumer wants them (no list yet) are left out.
     """
     before = circumstances.before
-    earlier = {(each.identifier, each.digest): each for each in before.images} if before else {}
+    earlier = {(each.identifier, each.digest): each for each in before.home} if before else {}
     rows = tuple(
         row for finished in outcome.finished if (row := _row(finished, outcome, circumstances, earlier))
     )
@@ -147,7 +147,7 @@ def _brought_up_to_date(
     known = circumstances.known
     return tuple(
         replace(_relisted(each, lists), support=in_texts(known[each.identifier]))
-        for each in before.images
+        for each in before.home
         if each.identifier in known
     )
 

@@ -61,7 +61,8 @@ class Finished:
 class Outcome:
     """`lists` are the published ones by (repository, tag); `failures` by identifier or list reference.
 
-    `wanted` is how many units were asked for,
+    `wanted` is how many units were asked for, `elsewhere` what did not come to further regions, by
+    reference or region;
     `withheld` are finished units whose public tags were not moved because another unit failed.
     """
 
@@ -70,6 +71,7 @@ class Outcome:
     failures: Mapping[str, ToolkitError]
     wanted: int
     withheld: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, ToolkitError] = field(default_factory=dict)
 
 
 def beginning(

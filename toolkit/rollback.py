@@ -57,7 +57,7 @@ def plan_rollback(record: ReleaseRecord, registry: Registry) -> Rollback:
     Raises ReleaseIncomplete with all that is gone, RegistryUnavailable.
     """
     groups: dict[ListKey, list[PublishedImage]] = {}
-    for image in record.images:
+    for image in record.home:
         if image.index_digest:
             groups.setdefault((image.repository, image.index_tag), []).append(image)
     with ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="rollback") as pool:
@@ -153,15 +153,13 @@ def rolled_back(
     toolkit: str,
 ) -> ReleaseRecord:
     """The record of what stands afterwards: images of the lists that were put back as they were recorded
-    then, all others of the newest record as they are. `began` is in UTC."""
+    then, all others of the newest record as they are, in the home registry. `began` is in UTC."""
     kept = set(failures)
     back = {move.key for move in plan.lists if move.key not in kept}
-    known = {(image.repository, image.index_tag) for image in plan.record.images} - kept
-    images = [image for image in plan.record.images if (image.repository, image.index_tag) in back]
+    known = {(image.repository, image.index_tag) for image in plan.record.home} - kept
+    images = [image for image in plan.record.home if (image.repository, image.index_tag) in back]
     images += [
-        image
-        for image in (newest.images if newest else ())
-        if (image.repository, image.index_tag) not in known
+        image for image in (newest.home if newest else ()) if (image.repository, image.index_tag) not in known
     ]
     ordered = tuple(sorted(images, key=lambda image: image.identifier))
     builds = {image.identifier: image.build_id for image in ordered}

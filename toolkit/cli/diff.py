@@ -51,7 +51,7 @@ def parity(patterns: tuple[str, ...], kind: str, record: str, catalog: str) -> N
     found = get_record(from_environment(catalog), record)
     pairs = [
         pair
-        for pair in siblings(found.images)
+        for pair in siblings(found.home)
         if not patterns or any(fnmatchcase(name, each) for each in patterns for name in _names(pair[0]))
     ]
     if not pairs:

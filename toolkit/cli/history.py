@@ -63,8 +63,8 @@ def _row(record: ReleaseRecord, before: ReleaseRecord | None, standing: str) -> 
     return _Row(
         release=record.release,
         created=record.created,
-        images=len(record.images),
-        added=len(change.added) if change else len(record.images),
+        images=len(record.home),
+        added=len(change.added) if change else len(record.home),
         changed=len(change.changed) if change else 0,
         gone=len(change.gone) if change else 0,
         stands=record.release == standing,

@@ -98,13 +98,18 @@ def _base_registries(project: Project) -> tuple[str, ...]:
 
 def _end(outcome: Outcome) -> None:
     """Exit with the code of the worst failure after one line for each."""
-    if not outcome.failures:
-        return
-    click.echo(f"{len(outcome.failures)} of {outcome.wanted} units failed:", err=True)
-    for name, error in sorted(outcome.failures.items()):
-        text = str(error).replace("\n", "\n  ")
-        click.echo(f"  {text if name in str(error) else f'{name}: {text}'}", err=True)
-    raise SystemExit(worst(error.exit_code for error in outcome.failures.values()))
+    found = {
+        f"{len(outcome.failures)} of {outcome.wanted} units failed": outcome.failures,
+        "further regions lack something; the home region has all of it": outcome.elsewhere,
+    }
+    for head, failures in found.items():
+        if failures:
+            click.echo(f"{head}:", err=True)
+        for name, error in sorted(failures.items()):
+            text = str(error).replace("\n", "\n  ")
+            click.echo(f"  {text if name in str(error) else f'{name}: {text}'}", err=True)
+    if codes := [error.exit_code for failures in found.values() for error in failures.values()]:
+        raise SystemExit(worst(codes))
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """The whole of `toolkit release`: from what was asked for to record and tables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import toolkit
 from toolkit.bases import BuiltBase
 from toolkit.catalog.model import State as Accepted
 from toolkit.catalog.model import Support
+from toolkit.cli.distributing import regions_of, tags_into, turns
 from toolkit.cli.journals import begin, ensure_fits, get_left, go_on, lookup_left, tell_left, units_of
 from toolkit.cli.preflight import findings_of
 from toolkit.cli.project import Project, identities, renderer
@@ -16,7 +17,8 @@ from toolkit.cli.records import keep_record, lookup_kept, lookup_record, push_re
 from toolkit.cli.registries import Place
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
 from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
-from toolkit.errors import UsageError
+from toolkit.distribution import Region, bundles_of, distribute, is_distributed
+from toolkit.errors import ToolkitError, UsageError
 from toolkit.journal import Ended, Journal, Recorded, State
 from toolkit.lock import other_digests
 from toolkit.oci import Platform
@@ -59,13 +61,15 @@ class _Sight:
     known: Mapping[str, Support]
     before: ReleaseRecord | None
     left: State | None
+    regions: tuple[Region, ...]
 
-    @property
-    def done(self) -> ReleaseRecord | None:
-        """The record that says all there is to say already."""
+    def lookup_done(self) -> ReleaseRecord | None:
+        """The record that says all there is to say already. The regions are asked when all else is done."""
         cut_off = self.left is not None and self.left.ended is None
         says_it = _has_all(self.before, self.plan) and supports_are_recorded(self.before, self.known)
-        return self.before if self.plan.is_done and not cut_off and says_it else None
+        if self.before is None or not self.plan.is_done or cut_off or not says_it:
+            return None
+        return self.before if is_distributed(self.before, self.regions) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,21 +112,22 @@ def bring(
     """
     warn_of_unsupported(project, choice.units, report)
     to = destination(project.settings, place, report)
-    sight = _look(project, choice, to)
-    if sight.done:
-        return _nothing_to_do(project, sight.done, sight.plan, report)
+    regions = regions_of(project.settings, place, report)
+    sight = _look(project, choice, to, regions)
+    if done := sight.lookup_done():
+        return _nothing_to_do(project, done, sight, report)
     with layouts(project.settings, report) as waited:
         if waited:  # the other process may have done all of it
-            sight = _look(project, choose(project, wish, place, report), to)
-            if sight.done:
-                return _nothing_to_do(project, sight.done, sight.plan, report)
+            sight = _look(project, choose(project, wish, place, report), to, regions)
+            if done := sight.lookup_done():
+                return _nothing_to_do(project, done, sight, report)
         ensure_ready(findings_of(project, sight.plan, place, to, sight.before))
         bases = Bases(project=project, locked_only=wish.locked)
         shop = workshop(project.settings, bases=bases, cold=wish.cold, docker_config=docker_config)
         return _Release(project=project, wish=wish, to=to, bases=bases, shop=shop, report=report).run(sight)
 
 
-def _look(project: Project, choice: Choice, to: Destination) -> _Sight:
+def _look(project: Project, choice: Choice, to: Destination, regions: tuple[Region, ...]) -> _Sight:
     present = lookup_bases(project)
     return _Sight(
         plan=_plan(project, choice.units, present, to),
@@ -130,6 +135,7 @@ def _look(project: Project, choice: Choice, to: Destination) -> _Sight:
         known=supports_of(project.units, project.sources.ends, on=today()),
         before=lookup_record(project.settings, to),
         left=choice.left,
+        regions=regions,
     )
 
 
@@ -160,7 +166,6 @@ class _Release:
             journal=journal,
             so_far=so_far,
         )
-        failures = {name: error.message.partition("\n")[0] for name, error in outcome.failures.items()}
         circumstances = Circumstances(
             to=self.to,
             release=so_far.release,
@@ -170,7 +175,12 @@ class _Release:
             toolkit=toolkit.__version__,
             warnings=warnings,
         )
-        record = record_of(outcome, circumstances)
+        record, elsewhere = self._distribute(record_of(outcome, circumstances), sight, journal)
+        outcome = replace(outcome, elsewhere=elsewhere)
+        failures = {
+            name: error.message.partition("\n")[0]
+            for name, error in (*outcome.failures.items(), *elsewhere.items())
+        }
         if record.images:
             digest = keep_record(self.project.settings, record)
             journal.append(Recorded(digest=digest, failures=failures))
@@ -179,6 +189,20 @@ class _Release:
             self.report(Event(kind=Kind.NOTE, text=_summary(record, outcome, self.project)))
         journal.append(Ended(failures=failures))
         return outcome
+
+    def _distribute(
+        self, record: ReleaseRecord, sight: _Sight, journal: Journal
+    ) -> tuple[ReleaseRecord, Mapping[str, ToolkitError]]:
+        done = distribute(
+            record,
+            sight.regions,
+            home=self.to,
+            before=sight.before,
+            turns=turns(),
+            report=self.report,
+            observe=tags_into(journal),
+        )
+        return done.record, done.failures
 
     def _with_bases(self, sight: _Sight) -> tuple[Plan, tuple[str, ...]]:
         if not sight.plan.to_build:
@@ -213,11 +237,13 @@ def _end_recorded(
     return Outcome(finished=(), lists={}, failures={}, wanted=len(plan.units))
 
 
-def _nothing_to_do(project: Project, record: ReleaseRecord, plan: Plan, report: Reporter) -> Outcome:
+def _nothing_to_do(project: Project, record: ReleaseRecord, sight: _Sight, report: Reporter) -> Outcome:
     write_record(project.settings, record)
+    plan, asked = sight.plan, len(sight.regions) * len(bundles_of(record.home))
+    where = f" in {len(sight.regions) + 1} regions" if sight.regions else ""
     text = (
-        f"nothing changed: {len(plan.units)} units and {len(plan.lists)} lists are published as images.toml "
-        f"says ({len(plan.observed.descriptors)} HEAD requests, no engine used)"
+        f"nothing changed: {len(plan.units)} units and {len(plan.lists)} lists are published{where} as "
+        f"images.toml says ({len(plan.observed.descriptors) + asked} HEAD requests, no engine used)"
     )
     report(Event(kind=Kind.NOTE, text=text))
     return Outcome(finished=(), lists={}, failures={}, wanted=len(plan.units))

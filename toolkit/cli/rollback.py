@@ -1,15 +1,17 @@
 """`toolkit rollback`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import click
 
 import toolkit
 from toolkit.cli.display import reporter
+from toolkit.cli.distributing import regions_of
 from toolkit.cli.records import lookup_newest, lookup_release, push_record, release_ids, write_record
 from toolkit.cli.registries import get_place, read_registries
 from toolkit.cli.settings import Settings, catalog_option, from_environment, registry_option
+from toolkit.distribution import distribute
 from toolkit.errors import ToolkitError, UsageError, worst
 from toolkit.oci import Platform
 from toolkit.planning import Destination
@@ -34,7 +36,7 @@ def rollback(release: str, catalog: str, registry: str, dry_run: bool, dropped: 
     """Put the lists of RELEASE under their tags again, byte for byte; write a record that says so.
 
     First every list, image and blob of it is looked for: when one is gone nothing is moved. Images that
-    came later keep their tags. RELEASE is an id that `toolkit history` lists.
+    came later keep their tags. Further regions follow. RELEASE is an id that `toolkit history` lists.
     """
     settings = from_environment(catalog)
     place = get_place(registry, lambda: read_registries(settings))
@@ -47,17 +49,28 @@ def rollback(release: str, catalog: str, registry: str, dry_run: bool, dropped: 
         if dry_run:
             click.echo(_text(plan))
             return
+        elsewhere: Mapping[str, ToolkitError] = {}
         newest = lookup_newest(to)
         began = start_of(datetime.now(UTC), newest)
         failures = carry_out_rollback(plan, registry=to.registry, may_drop=may_drop, report=report)
         if len(failures) < len(plan.lists) and (plan.to_move or not newest or newest.release != release):
             record = rolled_back(plan, failures, newest=newest, began=began, toolkit=toolkit.__version__)
+            done = distribute(
+                record,
+                regions_of(settings, place, report),
+                home=to,
+                before=record,  # nothing is new: what a region lacks is sent without waiting
+                turns=iter(()),
+                report=report,
+                observe=lambda _step: None,
+            )
+            record, elsewhere = done.record, done.failures
             write_record(settings, record)
             push_record(record, to)
             report(Event(kind=Kind.NOTE, text=_summary(plan, failures, record)))
         else:
             report(Event(kind=Kind.NOTE, text=f"release {release} stands already: nothing was moved"))
-    _end(failures)
+    _end([*failures.values(), *elsewhere.values()])
 
 
 def _get(settings: Settings, to: Destination, release: str) -> ReleaseRecord:
@@ -90,10 +103,10 @@ def _summary(plan: Rollback, failures: Mapping[tuple[str, str], ToolkitError], r
     )
 
 
-def _end(failures: Mapping[tuple[str, str], ToolkitError]) -> None:
+def _end(failures: Sequence[ToolkitError]) -> None:
     if not failures:
         return
     click.echo(f"{len(failures)} lists were not moved:", err=True)
-    for error in failures.values():
+    for error in failures:
         click.echo("  " + str(error).replace("\n", "\n  "), err=True)
-    raise SystemExit(worst(error.exit_code for error in failures.values()))
+    raise SystemExit(worst(error.exit_code for error in failures))

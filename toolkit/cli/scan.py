@@ -53,7 +53,7 @@ def scan(catalog: str, record: str, fail_on: str, allow: Path | None, timeout: i
     settings = from_environment(catalog)
     release = get_record(settings, record)
     allowances = parse_allowances(_read(allow), filename=str(allow)) if allow else ()
-    images = [image for image in release.images if parse_ecr_host(image.registry)]
+    images = [image for image in release.home if parse_ecr_host(image.registry)]
     if not images:
         raise UsageError(
             f"release {release.release} is not in Amazon ECR: its registry is {release.registry}",

@@ -106,7 +106,7 @@ def _resolved(
         return _of_aws(settings, request)
     what = " ".join(filter(None, (request.framework, request.version)))
     where = f" that runs on {request.instance_type}" if request.instance_type else ""
-    held = ", ".join(sorted(image.identifier for image in record.images))
+    held = ", ".join(sorted({image.identifier for image in record.images}))
     raise Unresolvable(
         f"release {record.release} has no image of {what} for {request.consumer}{where}",
         remedy=f"It has: {held}." if held else "It is empty: make release",

@@ -68,6 +68,8 @@ def identity_policy(purpose: Purpose, registry: EcrRegistry, repositories: Seque
             statements = [token, _allow("Pull", _PULL, arns)]
         case Purpose.RELEASE:
             statements = [token, _allow("Release", tuple(sorted((*_PULL, *_PUSH))), arns)]
+            if registry.regions:  # whether replication is to be waited for
+                statements.append(_allow("Replication", ("ecr:DescribeRegistry",), "*"))
         case Purpose.ENSURE:
             pull = tuple(sorted((*_ENSURE, *_PULL, "ecr:ListImages")))
             statements = [token, _allow("Repositories", pull, arns)]

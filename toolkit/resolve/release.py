@@ -33,7 +33,9 @@ def lookup_released(request: Request, record: ReleaseRecord) -> PublishedImage |
     found = sorted(_matching(request, record), key=lambda image: version_key(image.version))
     if not found:
         return None
-    newest = [image for image in found if image.version == found[-1].version]
+    every = [image for image in found if image.version == found[-1].version]
+    # Without a region the home registry's, whose rows come first.
+    newest = [image for image in every if image.registry == every[0].registry]
     if len({image.architecture for image in newest}) > 1 and len({image.uri for image in newest}) > 1:
         return None
     return newest[-1]

@@ -32,7 +32,7 @@ FORMATS: Mapping[str, Format] = {
     "html": Format(write=page.to_html),
     "tfvars": Format(write=deployment.to_tfvars),
     "ssm": Format(write=deployment.to_ssm, left_out=deployment.left_out_of_ssm),
-    "kustomize": Format(write=deployment.to_kustomize),
+    "kustomize": Format(write=deployment.to_kustomize, left_out=deployment.left_out_of_kustomize),
     "sagemaker-config": Format(write=sagemaker.to_config, left_out=sagemaker.left_out),
 }
 

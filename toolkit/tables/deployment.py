@@ -26,7 +26,10 @@ _TERRAFORM = (
 
 
 def to_tfvars(record: ReleaseRecord) -> str:
-    """A map of objects in HCL, `images["IDENTIFIER"].uri`, for `terraform apply -var-file`."""
+    """A map of objects in HCL, `images["IDENTIFIER"].uri`, for `terraform apply -var-file`.
+
+    What a further region holds is `images["IDENTIFIER@REGION"]`.
+    """
     names = "\n".join(f"#     {name.ljust(12)} = string" for name in _TERRAFORM)
     lines = [
         f"# Release {_one_line(record.release)} in {_one_line(record.registry)}.",
@@ -39,7 +42,8 @@ def to_tfvars(record: ReleaseRecord) -> str:
     ]
     for image in record.images:
         cells = row(image)
-        lines.append(f"  {_hcl(image.identifier)} = {{")
+        name = image.identifier if record.is_home(image) else f"{image.identifier}@{image.region}"
+        lines.append(f"  {_hcl(name)} = {{")
         lines += [f"    {name.ljust(12)} = {_hcl(str(cells[name]))}" for name in _TERRAFORM]
         lines.append("  }")
     return "\n".join([*lines, "}"]) + "\n"
@@ -68,31 +72,33 @@ def to_ssm(record: ReleaseRecord) -> str:
     """A JSON list, each entry the input of one PutParameter: `aws ssm put-parameter --cli-input-json`.
 
     The value is the URI that the image's consumer deploys, the name does not change from release to release.
+    Of a further region it begins with `/multiarch-images/REGION/`.
     """
     parameters = [
         {
-            "Name": _ssm_name(image),
+            "Name": _ssm_name(image, record),
             "Description": f"{image.identifier} of release {record.release}"[:1024],
             "Value": image.uri,
             "Type": "String",
             "Overwrite": True,
         }
         for image in record.images
-        if not _ssm_fault(image)
+        if not _ssm_fault(image, record)
     ]
     return json.dumps(parameters, indent=2, ensure_ascii=False) + "\n"
 
 
 def left_out_of_ssm(record: ReleaseRecord) -> tuple[str, ...]:
-    return tuple(fault for image in record.images if (fault := _ssm_fault(image)))
+    return tuple(fault for image in record.images if (fault := _ssm_fault(image, record)))
 
 
-def _ssm_name(image: PublishedImage) -> str:
-    return f"{SSM_PREFIX}/{image.framework}/{image.image_id}/{image.architecture}"
+def _ssm_name(image: PublishedImage, record: ReleaseRecord) -> str:
+    place = SSM_PREFIX if record.is_home(image) else f"{SSM_PREFIX}/{image.region}"
+    return f"{place}/{image.framework}/{image.image_id}/{image.architecture}"
 
 
-def _ssm_fault(image: PublishedImage) -> str:
-    name = _ssm_name(image)
+def _ssm_fault(image: PublishedImage, record: ReleaseRecord) -> str:
+    name = _ssm_name(image, record)
     if _SSM_NAME.fullmatch(name) and len(name) <= _SSM_NAME_LIMIT:
         return ""
     return f"{image.identifier}: {name} cannot be the name of a parameter"
@@ -101,7 +107,8 @@ def _ssm_fault(image: PublishedImage) -> str:
 def to_kustomize(record: ReleaseRecord) -> str:
     """A Component whose images transformer gives manifests that say `image: IMAGE-ID` the released digest.
 
-    That of the manifest list, which fits nodes of each architecture, or of the only image that there is.
+    That of the manifest list, which fits nodes of each architecture, or of the only image that there is; in
+    the home region, as a name stands for one place.
     """
     import yaml
 
@@ -122,5 +129,13 @@ def kustomize_images(record: ReleaseRecord) -> Mapping[str, tuple[str, str]]:
     """Image id → the repository with its registry, and the digest to deploy."""
     return {
         image.image_id: (f"{image.registry}/{image.repository}", image.index_digest or image.digest)
-        for image in record.images
+        for image in record.home
     }
+
+
+def left_out_of_kustomize(record: ReleaseRecord) -> tuple[str, ...]:
+    return tuple(
+        f"{image.identifier}: the name {image.image_id} stands for the home region, not for {image.region}"
+        for image in record.images
+        if not record.is_home(image)
+    )

@@ -74,6 +74,8 @@ def _embedded(data: Any) -> str:
 
 def _figures(images: Sequence[PublishedImage]) -> Iterator[tuple[str, str]]:
     lists = {(image.repository, image.index_digest) for image in images if image.index_digest}
+    # What several regions hold is one image.
+    images = tuple({image.identifier: image for image in images}.values())
     yield "images", f"{len(images):,}"
     yield "manifest lists", f"{len(lists):,}"
     for architecture in sorted({image.architecture for image in images}):

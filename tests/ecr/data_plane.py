@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -37,6 +38,7 @@ class _Plane(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.state = state
         self.upstream = upstream
+        self.replicating: list[threading.Timer] = []
         self._tls = tls
 
     def finish_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
@@ -49,6 +51,46 @@ class _Plane(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away is none of the server's errors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Push:
+    """A manifest that was put at `region` and is to come to `other`."""
+
+    region: str
+    other: str
+    name: str
+    selector: str
+    kept: Kept
+    body: bytes
+
+
+def _copy(state: State, upstream: str, push: _Push) -> None:
+    """A manifest with its blobs, from one region's directory to that of another."""
+    other, name, kept = push.other, push.name, push.kept
+    source = f"{push.region}/{name}".replace("/", "%2F")
+    manifest = json.loads(push.body)
+    blobs = [
+        each["digest"] for each in (*manifest.get("layers", ()), *filter(None, [manifest.get("config")]))
+    ]
+    connection = http.client.HTTPConnection(upstream, timeout=60)
+    try:
+        for digest in blobs:
+            query = f"mount={digest}&from={source}"
+            connection.request("POST", f"/v2/{other}/{name}/blobs/uploads/?{query}")
+            connection.getresponse().read()
+        target = f"/v2/{other}/{name}/manifests/{push.selector}"
+        connection.request("PUT", target, body=push.body, headers={"Content-Type": kept.media_type})
+        response = connection.getresponse()
+        response.read()
+    finally:
+        connection.close()
+    if response.status in (200, 201, 202):
+        with state.lock:
+            repository = state.repositories[other].setdefault(name, Repository(name=name))
+            repository.manifests.setdefault(kept.digest, kept)
+            if not push.selector.startswith("sha256:"):
+                repository.tags[push.selector] = kept.digest
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -139,6 +181,23 @@ class _Handler(BaseHTTPRequestHandler):
                 )
                 if is_tag:
                     repository.tags[selector] = digest
+                self._replicate(state, repository, selector, body)
+
+    def _replicate(self, state: State, repository: Repository, selector: str, body: bytes) -> None:
+        """ECR does it some time after the push, and makes repositories that are not there.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html
+        """
+        seconds = state.behaviour.replication_seconds
+        region, upstream = self._region(), self.server.upstream
+        kept = repository.manifests[Digest.of(body)]
+        for other in state.destinations(region, repository.name) if seconds is not None else ():
+            push = _Push(
+                region=region, other=other, name=repository.name, selector=selector, kept=kept, body=body
+            )
+            timer = threading.Timer(seconds or 0.0, _copy, (state, upstream, push))
+            self.server.replicating.append(timer)
+            timer.start()
 
     def _forward(self, region: str, found: re.Match[str], body: bytes) -> int:
         """Each region has a directory of its own in the one registry behind."""
@@ -207,3 +266,6 @@ def serving(state: State, *, address: str, upstream: str, certificates: Certific
         plane.shutdown()
         plane.server_close()
         thread.join()
+        for timer in plane.replicating:
+            timer.cancel()
+            timer.join()

@@ -24,6 +24,7 @@ class Behaviour:
     tokens_say_2015      True: `expiresAt` is 2015-01-01, as moto's is; the token is good all the same
     expired_status       what a token that has ended gets: 403 as ECR, or 401 as most registries
     puts_per_second      manifests that may be put in one second, the others get 429; None: any number
+    replication_seconds  what is pushed is brought to where replication rules say after that time; None: never
     refusals             (status, method, times): the next requests of that method are refused so
     preview              digest → priority of the rule: what a lifecycle preview says would expire
     preview_error        an error code with which previews are refused, "" for none
@@ -37,6 +38,7 @@ class Behaviour:
     tokens_say_2015: bool = False
     expired_status: int = 403
     puts_per_second: float | None = None
+    replication_seconds: float | None = None
     refusals: list[tuple[int, str, int]] = field(default_factory=list)
     preview: dict[str, int] = field(default_factory=dict)
     preview_error: str = ""
@@ -100,6 +102,19 @@ class State:
             token = f"stand-in-{secrets.token_urlsafe(300)}"
             self.tokens[token] = time.time() + self.behaviour.token_seconds
             return token
+
+    def destinations(self, region: str, repository: str) -> list[str]:
+        """The regions of this account to which a push to `repository` is replicated."""
+        return [
+            place["region"]
+            for rule in self.replication.get(region, {"rules": []})["rules"]
+            for place in rule["destinations"]
+            if place["registryId"] == self.account
+            and any(
+                repository.startswith(each["filter"])
+                for each in rule.get("repositoryFilters") or [{"filter": ""}]
+            )
+        ]
 
     def may_put(self) -> bool:
         """Whether a manifest may be put in this moment by the rate that is allowed."""

@@ -76,3 +76,21 @@ def test_going_back_takes_the_further_region_along(ecr_project: EcrProject) -> N
     assert rows(ecr_project) == first
     tag = first[0]["index_tag"]
     assert tags(ecr_project, FURTHER)[tag] == tags(ecr_project, "us-west-2")[tag] == first[0]["index_digest"]
+
+
+def test_where_ecr_replicates_nothing_is_sent_twice(ecr_project: EcrProject) -> None:
+    ecr_project.table(regions=f'["{FURTHER}"]')
+    made = ecr_project.run("ecr", "ensure")
+    assert made.code == 0, made.err
+    ecr_project.ecr.behaviour.replication_seconds = 1.0
+    ecr_project.ecr.state.requests.clear()
+    ran = ecr_project.run("release", "one-*")
+    assert ran.code == 0, ran.err
+    assert f"{FURTHER}: waiting for replication: 1 to come" in ran.err
+    assert f"{FURTHER}: replication brought 1, 0 to come" in ran.err
+    sent = {each.split()[0] for each in ecr_project.ecr.state.requests if f" {FURTHER} " in each}
+    assert sent == {"HEAD"}
+    assert places(ecr_project) == [(name, region) for name in ONE for region in ("us-west-2", FURTHER)]
+    assert tags(ecr_project, FURTHER) == tags(ecr_project, "us-west-2")
+    policy = json.loads(ecr_project.run("ecr", "policy", "--for", "release").out)
+    assert "ecr:DescribeRegistry" in str(policy)

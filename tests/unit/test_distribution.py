@@ -368,6 +368,8 @@ def test_tables_have_a_row_per_region_and_no_name_twice(world: World) -> None:
     assert HOME in FORMATS["kustomize"].write(record)
     assert EUROPE not in FORMATS["kustomize"].write(record)
     assert len(FORMATS["kustomize"].left_out(record)) == 4
+    assert FORMATS["html"].write(record).count(f"Copy the URI of {AMD64} in eu-central-1") == 1
+    assert " in us-west-2" not in FORMATS["html"].write(with_copies(record, {}))
     for name in ("md", "html", "sagemaker-config"):
         for text in ("us-west-2", "eu-central-1", "cn-north-1"):
             assert text in FORMATS[name].write(record), name

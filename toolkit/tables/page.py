@@ -45,13 +45,14 @@ def to_html(record: ReleaseRecord) -> str:
     environment = Environment(
         loader=FileSystemLoader(_DATA), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
+    has_regions = len({image.registry for image in record.images}) > 1
     return environment.get_template("page.html.j2").render(
         record=record,
         policy=policy,
         style=Markup(style),
         script=Markup(script),
         data=Markup(_embedded(_data(record.images))),
-        rows=tuple(_row(image) for image in record.images),
+        rows=tuple(_row(image, image.region if has_regions else "") for image in record.images),
         figures=tuple(_figures(record.images)),
         facets=tuple(_facets(record.images)),
     )
@@ -101,12 +102,14 @@ def _value(image: PublishedImage, facet: str) -> str:
     return str(getattr(image, facet)) or _NO_REGION
 
 
-def _row(image: PublishedImage) -> dict[str, Any]:
+def _row(image: PublishedImage, region: str) -> dict[str, Any]:
+    """`region` is "" where all rows are of one place."""
     passed = sum(result == "passed" for result in image.verification.values())
     return {
-        "identifier": image.identifier,
+        "name": f"{image.identifier} in {region}" if region else image.identifier,
         "title": f"{image.framework} {image.version}",
-        "kind": f"Python {image.python} · {image.os} · {image.accelerator}",
+        "kind": f"Python {image.python} · {image.os} · {image.accelerator}"
+        + (f" · {region}" if region else ""),
         "architecture": image.architecture,
         "consumer": image.consumer,
         "size": human_size(image.size),

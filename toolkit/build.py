@@ -51,6 +51,9 @@ class Cause:
     remedy: str
 
 
+# What Buildx prints when containerd has a part of a base's layer: adapters/healing says why and mends it.
+HALF_A_BASE = "failed to copy: unsupported offset"
+
 CAUSES = (
     Cause(
         r"no space left on device",
@@ -58,10 +61,11 @@ CAUSES = (
         "Free some: `make clean`, `docker buildx prune`; `toolkit doctor` shows what is needed.",
     ),
     Cause(
-        # Seen: containerd keeps the part of a blob that it got, and BuildKit cannot go on from there.
-        r"failed to copy: unsupported offset",
-        "an earlier build was cut off while it handed the base to the engine",
-        "`ctr -n moby content active` names the layer; complete it from the base's layout in .cache/bases: "
+        # Builders load the base into the engine and build once more; this is for what that did not mend.
+        HALF_A_BASE,
+        "an earlier build was cut off while it handed the base to the engine, which did not take it anew",
+        "Build with the engine's own builder: `docker buildx use default`; or complete what `ctr -n moby "
+        "content active` names from the base's layout in .cache/bases: "
         "`ctr -n moby content ingest --expected-digest DIGEST layer-DIGEST <BLOB`, or wait a day.",
     ),
     Cause(

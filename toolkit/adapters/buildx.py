@@ -14,10 +14,11 @@ from python_on_whales import DockerClient
 from python_on_whales.exceptions import DockerException
 
 from toolkit.adapters.context import link_or_copy, write_context
+from toolkit.adapters.healing import loaded_base
 from toolkit.adapters.packing import pack
 from toolkit.adapters.private import private_files
 from toolkit.adapters.wheels import locked_wheels
-from toolkit.build import Builder, BuildRequest, OnStage, explain_failure, stage_of
+from toolkit.build import HALF_A_BASE, Builder, BuildRequest, OnStage, explain_failure, stage_of
 from toolkit.errors import NeedNotMet
 from toolkit.render import media_family
 from toolkit.units import BuildUnit
@@ -65,7 +66,9 @@ class BuildxBuilder:
             private_files(self.secrets(rendered.unit)) as secrets,
             request.log.open("w") as log,
         ):
-            try:
+
+            def run() -> None:
+                tail.clear()
                 for line in self._run(request, context, secrets, exported):
                     text = line.rstrip("\n")
                     log.write(f"{text}\n")
@@ -73,6 +76,18 @@ class BuildxBuilder:
                     tail.append(text)
                     if stage := stage_of(text):
                         on_stage(stage)
+
+            try:
+                try:
+                    run()
+                except DockerException:
+                    if not request.base_layout or not any(HALF_A_BASE in line for line in tail):
+                        raise
+                    on_stage("loading the base, of which a build that was cut off left a part")
+                    platform, room = rendered.unit.platform, request.layout.parent
+                    with loaded_base(self._client(), request.base_layout, platform, room=room):
+                        shutil.rmtree(exported, ignore_errors=True)
+                        run()
             except DockerException as error:
                 if any(sign in str(error) for sign in _ENGINE_DOWN):
                     raise NeedNotMet(
@@ -80,6 +95,9 @@ class BuildxBuilder:
                         remedy="Start it with `make setup`; `toolkit doctor` shows what is missing.",
                     ) from None
                 raise explain_failure(rendered.unit.identifier, tuple(tail), request.log) from None
+
+    def _client(self) -> DockerClient:
+        return DockerClient(config=self.docker_config() if self.docker_config else None)
 
     def _run(
         self, request: BuildRequest, context: Path, private: Mapping[str, Path], exported: Path
@@ -94,7 +112,7 @@ class BuildxBuilder:
         if request.downloads:
             contexts["downloads"] = request.downloads
         secrets = {**private, **({"ca-bundle": self.ca_bundle} if self.ca_bundle else {})}
-        logs = DockerClient(config=self.docker_config() if self.docker_config else None).buildx.build(
+        logs = self._client().buildx.build(
             context / "files",
             file=context / "Dockerfile",
             build_contexts=contexts,

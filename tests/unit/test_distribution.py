@@ -13,6 +13,7 @@ from tests.releases import BOTH, LIST, NOON, PYTORCH, House
 from toolkit.comparison import compare_releases
 from toolkit.distribution import Distribution, Region, distribute, is_distributed, with_copies
 from toolkit.errors import Conflict, ExitCode, RegistryTrouble, RegistryUnavailable, worst
+from toolkit.oci import Index
 from toolkit.progress import Event, Kind
 from toolkit.publish import Step, TagMoving, publish_image, publish_index
 from toolkit.record import ReleaseRecord
@@ -255,6 +256,53 @@ def test_tags_are_told_before_they_move(world: World) -> None:
     world.distribute(world.released())
     moving = [each.reference for each in world.steps if isinstance(each, TagMoving)]
     assert f"{EUROPE}/ml/{PYTORCH}:{LIST}" in moving
+
+
+def test_whenever_it_is_killed_a_region_has_the_old_or_the_new_list_and_the_next_run_ends_it(
+    world: World,
+) -> None:
+    first = world.distribute(world.released()).record
+    old, repository = first.images[0].index_digest, f"ml/{PYTORCH}"
+    world.house.change_sources()
+    alone = world.released(before=first)
+    new = alone.images[0].index_digest
+    aims = dict(world.europe.tags[repository])
+    blobs, manifests = dict(world.europe.blobs[repository]), dict(world.europe.manifests[repository])
+    seen, points = set(), 0
+    while True:
+        world.europe = MemoryRegistry(EUROPE)
+        world.europe.blobs[repository], world.europe.manifests[repository] = dict(blobs), dict(manifests)
+        world.europe.tags[repository] = dict(aims)
+        left = iter([None] * points)
+
+        def kill(request: Request, left: Iterator[None] = left) -> None:
+            for _ in left:
+                return
+            raise KeyboardInterrupt
+
+        world.europe.before = kill
+        try:
+            world.distribute(alone, before=first)
+        except KeyboardInterrupt:
+            is_over = False
+        else:
+            is_over = True
+        world.europe.before = lambda request: None
+        stands = world.europe.tags[repository][LIST]
+        listed = world.europe.manifests[repository][stands]
+        assert stands in (old, new)
+        assert isinstance(listed, Index)
+        assert all(child.digest in world.europe.manifests[repository] for child in listed.manifests)
+        seen.add(stands)
+        done = world.distribute(alone, before=first)
+        assert not done.failures
+        assert world.europe.tags[repository][LIST] == new
+        assert len(done.record.images) == 6
+        if is_over:
+            break
+        points += 1
+    assert seen == {old, new}
+    assert points > 20
 
 
 # --- replication

@@ -61,6 +61,8 @@ def _check(project: Project, *, complete: bool) -> None:
 def _lock(project: Project, selection: Selection, *, upgrade: bool) -> None:
     from toolkit.cli.finding import MachineFinder
 
+    # First of all: a choice that fits nothing asks nobody and leaves nothing on disk.
+    chosen = select(project.units, selection.or_everything, project.catalog)
     serving = project.sources.serving_requirements
     # An upgrade looks at everything anew, at keys and at files under the same address too.
     believed = Lock() if upgrade else project.lock
@@ -72,7 +74,7 @@ def _lock(project: Project, selection: Selection, *, upgrade: bool) -> None:
         finder=MachineFinder(project.settings, locked=believed, serving=serving),
         upgrade=upgrade,
         now=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-    ).run(select(project.units, selection.or_everything, project.catalog))
+    ).run(chosen)
     path, text = project.settings.lock, format_lock(result.lock)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)

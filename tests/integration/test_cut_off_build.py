@@ -61,8 +61,9 @@ def kill_a_build_in_the_copy(wanted: RenderedUnit, base: str, directory: Path) -
 
 @pytest.fixture
 def builder(tmp_path: Path) -> BuildxBuilder:
-    (tmp_path / "uv").mkdir()
-    return BuildxBuilder(uv=tmp_path / "uv")
+    for name in ("uv", "wheels"):
+        (tmp_path / name).mkdir()
+    return BuildxBuilder(uv=tmp_path / "uv", find_links=(tmp_path / "wheels",))
 
 
 def build(

@@ -66,6 +66,9 @@ class BuildxBuilder:
             private_files(self.secrets(rendered.unit)) as secrets,
             request.log.open("w") as log,
         ):
+            if self.find_links:
+                wheels = locked_wheels(rendered.context["requirements.txt"].decode(), self.find_links)
+                with_wheels(self.uv, wheels, context / "uv")
 
             def run() -> None:
                 tail.clear()
@@ -103,10 +106,7 @@ class BuildxBuilder:
         self, request: BuildRequest, context: Path, private: Mapping[str, Path], exported: Path
     ) -> Iterator[str]:
         rendered = request.rendered
-        wheels = locked_wheels(rendered.context["requirements.txt"].decode(), self.find_links)
-        contexts: dict[str, str | Path] = {"uv": self.uv}
-        if self.find_links:
-            contexts["uv"] = with_wheels(self.uv, wheels, context / "uv")
+        contexts: dict[str, str | Path] = {"uv": context / "uv" if self.find_links else self.uv}
         if request.base_layout:
             contexts[rendered.base.source] = request.base_layout
         if request.downloads:

@@ -16,10 +16,13 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
+from toolkit.adapters.children import await_children, interrupt_children
 from toolkit.adapters.registry_credentials import Credentials, CredentialTrouble
 
 _PREFIX = "run-"
 _LOCK = ".lock"
+# How many seconds a docker client may take to end its build.
+_LAST_WORDS = 5.0
 
 
 @dataclass(kw_only=True)
@@ -89,6 +92,11 @@ def docker_home(
     home = DockerHome(source=source, parent=parent, hosts=hosts, credentials=credentials)
     try:
         yield home.directory
+    except BaseException:
+        # A client that is still at work would make its directory again.
+        interrupt_children()
+        await_children(_LAST_WORDS)
+        raise
     finally:
         home.remove()
 

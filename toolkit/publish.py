@@ -283,7 +283,7 @@ def publish_index(
     if before and before.digest == index.digest:
         return index.descriptor
     if before and known is not None and before.digest not in known:
-        raise moved_meanwhile(reference, before.digest)
+        raise moved_meanwhile(reference, before.digest, index.digest)
     for child in index.manifests:
         _ensure_present(child, registry, repository, reference)
     if before:
@@ -324,14 +324,16 @@ def ensure_names(registry: Registry, repository: str, tag: str, wanted: Digest) 
     """Raises Conflict when the tag, which named `wanted`, names something else by now."""
     found = registry.lookup_descriptor(repository, tag)
     if found is None or found.digest != wanted:
-        raise moved_meanwhile(spell(registry, repository, tag), found.digest if found else None)
+        raise moved_meanwhile(spell(registry, repository, tag), found.digest if found else None, wanted)
 
 
-def moved_meanwhile(reference: str, found: Digest | None) -> Conflict:
-    """What the loser of two releases is told."""
+def moved_meanwhile(reference: str, found: Digest | None, wanted: Digest | None) -> Conflict:
+    """What the loser of two releases is told; `wanted` is its own, if it had come to that."""
+    ours = f", not {wanted}" if wanted else ""
     return Conflict(
-        f"{reference} was moved by someone else during this release: it names {found or 'nothing'} now",
-        remedy="Nothing of theirs was replaced. Release again if it should be yours: what is there is used.",
+        f"{reference} was moved by someone else during this release: it names {found or 'nothing'} now{ours}",
+        remedy="Nothing of theirs was replaced. Release again if it should be yours: what is there is used. "
+        "An immutable tag stays theirs: give the image a new `revision` in images.toml.",
     )
 
 

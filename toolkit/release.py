@@ -336,7 +336,7 @@ class _Run:
         """Before any of its tags is moved. Raises Conflict when someone else released it meanwhile."""
         found = self._to.registry.lookup_descriptor(self._to.repository(group.repository), group.tag)
         if found and found.digest not in self._known(group, index):
-            raise moved_meanwhile(subject, found.digest)
+            raise moved_meanwhile(subject, found.digest, index.digest if index else None)
 
     def look_again(self) -> None:
         """At the end: the tags that were moved still name what they were given.

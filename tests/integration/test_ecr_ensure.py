@@ -73,65 +73,69 @@ def test_it_mends_what_differs_and_keeps_what_others_said(ecr_project: EcrProjec
     assert len(found["Statement"]) == 2
 
 
-def test_no_lifecycle_policy_can_expire_what_a_kept_release_names(ecr_project: EcrProject) -> None:
-    assert ecr_project.run("ecr", "ensure").code == 0
-    released = ecr_project.run("release", "one-*")
+def test_no_lifecycle_policy_can_expire_what_a_kept_release_names(prepared_project: EcrProject) -> None:
+    assert prepared_project.run("ecr", "ensure").code == 0
+    released = prepared_project.run("release", "one-*")
     assert released.code == 0, released.err
-    name = f"{ecr_project.prefix}/one"
-    kept = sorted(set(_digests(ecr_project.api, name).values()))
+    name = f"{prepared_project.prefix}/one"
+    kept = sorted(set(_digests(prepared_project.api, name).values()))
     assert len(kept) == 3
 
     # A policy of others, on a list that stands behind the release.
     selection = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 365}
     rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
     theirs = json.dumps({"rules": [rule]}, indent=2)
-    ecr_project.api.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=theirs)
-    words = ecr_project.run("ecr", "ensure").failed_with(ExitCode.CONFLICT)
+    prepared_project.api.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=theirs)
+    words = prepared_project.run("ecr", "ensure").failed_with(ExitCode.CONFLICT)
     assert words.count("would be expired by the lifecycle policy: rule 1 (any images") == 3
     assert "(the list of one-1.0-cpu-py39-debian11-sagemaker-amd64 of release 2" in words
 
     # Ours, if ECR saw it otherwise than we do.
-    ecr_project.table(unpublished_days="30")
-    ecr_project.ecr.behaviour.preview = {kept[0]: 2}
-    words = ecr_project.run("ecr", "ensure").failed_with(ExitCode.CONFLICT)
+    prepared_project.table(unpublished_days="30")
+    prepared_project.ecr.behaviour.preview = {kept[0]: 2}
+    words = prepared_project.run("ecr", "ensure").failed_with(ExitCode.CONFLICT)
     assert f"{name}@{kept[0]} in us-west-2" in words
     assert "rule 2, says ECR's preview" in words
-    assert ecr_project.api.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"] == theirs
+    assert prepared_project.api.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"] == theirs
 
     # Ours, where ECR gives no preview.
-    ecr_project.ecr.behaviour.preview_error = "AccessDeniedException"
-    done = ecr_project.run("ecr", "ensure")
+    prepared_project.ecr.behaviour.preview_error = "AccessDeniedException"
+    done = prepared_project.run("ecr", "ensure")
     assert done.code == 0, done.err
     assert "3 kept images and lists held against lifecycle policies" in done.out
     assert "note: preview of the lifecycle policy" in done.err
     assert "our own evaluation found nothing that would expire" in done.err
-    assert "b-*" in ecr_project.api.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+    assert "b-*" in prepared_project.api.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
 
 
 def test_an_immutable_tag_of_another_image_is_a_conflict_that_names_both_and_the_way_forward(
-    ecr_project: EcrProject,
+    prepared_project: EcrProject,
 ) -> None:
-    assert ecr_project.run("ecr", "ensure").code == 0
-    assert ecr_project.run("release", "one-*").code == 0
-    before = _digests(ecr_project.api, f"{ecr_project.prefix}/one")
-    ecr_project.small.template("LABEL changed=yes")
-    ecr_project.small.lock()
-    ecr_project.ecr.state.requests.clear()
-    words = ecr_project.run("release", "one-*").failed_with(ExitCode.CONFLICT)
+    assert prepared_project.run("ecr", "ensure").code == 0
+    assert prepared_project.run("release", "one-*").code == 0
+    before = _digests(prepared_project.api, f"{prepared_project.prefix}/one")
+    prepared_project.small.template("LABEL changed=yes")
+    prepared_project.small.lock()
+    prepared_project.ecr.state.requests.clear()
+    words = prepared_project.run("release", "one-*").failed_with(ExitCode.CONFLICT)
     assert "2 things would stop this release; nothing was built" in words
     for architecture in ("amd64", "arm64"):
         assert before[f"1.0-cpu-py39-debian11-sagemaker-{architecture}"] in words
     assert "cannot be given to a build with other inputs (dockerfile)" in words
     assert "[images.one]: add `revision = 2`" in words
-    assert not [request for request in ecr_project.ecr.state.requests if request.startswith(("PUT", "POST"))]
-    after = _digests(ecr_project.api, f"{ecr_project.prefix}/one")
+    assert not [
+        request for request in prepared_project.ecr.state.requests if request.startswith(("PUT", "POST"))
+    ]
+    after = _digests(prepared_project.api, f"{prepared_project.prefix}/one")
     assert {tag: after[tag] for tag in before} == before
 
-    ecr_project.small.catalog('repository = "one"', 'repository = "one"\nrevision = 2')
-    ecr_project.small.lock()
-    forward = ecr_project.run("release", ONE[0], ONE[1])
+    prepared_project.small.catalog('repository = "one"', 'repository = "one"\nrevision = 2')
+    prepared_project.small.lock()
+    forward = prepared_project.run("release", ONE[0], ONE[1])
     assert forward.code == 0, forward.err
-    assert "1.0-cpu-py39-debian11-sagemaker-r2" in _digests(ecr_project.api, f"{ecr_project.prefix}/one")
+    assert "1.0-cpu-py39-debian11-sagemaker-r2" in _digests(
+        prepared_project.api, f"{prepared_project.prefix}/one"
+    )
 
 
 def _digests(api: ECRClient, repository: str) -> dict[str, str]:

@@ -168,7 +168,10 @@ def rfc3339(moment: datetime) -> str:
 def release_id(began: datetime, destination: str, builds: Mapping[str, str]) -> str:
     """`20261121T081500Z-1a2b3c4d`: UTC time and a short hash of what is released, build ids by identifier,
     and where to. It is known when a release begins, and stays when a killed one is gone on with."""
-    content = "\n".join([destination, *(f"{name} {build}" for name, build in sorted(builds.items()))])
+    # To the microsecond: two who release the same in one second are two releases.
+    content = "\n".join(
+        [began.isoformat(), destination, *(f"{name} {build}" for name, build in sorted(builds.items()))]
+    )
     return f"{began:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 

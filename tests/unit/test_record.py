@@ -1,6 +1,7 @@
 """Release records as JSON, and what carries over from one to the next."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -114,7 +115,12 @@ MOMENT = datetime(2026, 11, 21, 8, 15, tzinfo=UTC)
 
 
 def test_a_release_id_is_utc_time_and_a_short_hash() -> None:
-    assert release_id(MOMENT, "", {}) == "20261121T081500Z-e3b0c442"
+    assert re.fullmatch("20261121T081500Z-[0-9a-f]{8}", release_id(MOMENT, "", {}))
+
+
+def test_two_who_release_the_same_in_one_second_are_two_releases() -> None:
+    later = MOMENT + timedelta(microseconds=1)
+    assert release_id(MOMENT, "", {"a-amd64": "1"}) != release_id(later, "", {"a-amd64": "1"})
 
 
 def test_a_release_id_follows_from_what_is_released_and_where_to() -> None:

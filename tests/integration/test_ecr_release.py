@@ -7,19 +7,23 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tests.integration.conftest import ONE, EcrProject
 from toolkit.errors import ExitCode
 
 
+def _running() -> Iterator[bytes]:
+    """The command line of every process."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            yield (process / "cmdline").read_bytes()
+
+
 def _command_lines(stop: threading.Event, seen: set[bytes]) -> None:
     while not stop.wait(0.01):
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                seen.add((process / "cmdline").read_bytes())
-            except OSError:
-                continue
+        seen.update(_running())
 
 
 def _files(*directories: Path) -> Iterator[tuple[str, bytes]]:
@@ -113,3 +117,4 @@ def test_the_private_docker_config_is_gone_after_sigterm(ecr_project: EcrProject
     _, words = run.communicate(timeout=60)
     assert run.returncode == ExitCode.INTERRUPTED, words
     assert not list(home.iterdir())
+    assert not [each for each in _running() if str(directory).encode() in each], "a docker client goes on"

@@ -13,6 +13,7 @@ from typing import cast
 from python_on_whales import DockerClient
 from python_on_whales.exceptions import DockerException
 
+from toolkit.adapters.children import ensure_not_stopping
 from toolkit.adapters.context import link_or_copy, write_context
 from toolkit.adapters.healing import loaded_base
 from toolkit.adapters.packing import pack
@@ -100,7 +101,9 @@ class BuildxBuilder:
                 raise explain_failure(rendered.unit.identifier, tuple(tail), request.log) from None
 
     def _client(self) -> DockerClient:
-        return DockerClient(config=self.docker_config() if self.docker_config else None)
+        client = DockerClient(config=self.docker_config() if self.docker_config else None)
+        ensure_not_stopping()
+        return client
 
     def _run(
         self, request: BuildRequest, context: Path, private: Mapping[str, Path], exported: Path

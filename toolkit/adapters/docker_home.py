@@ -16,7 +16,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
-from toolkit.adapters.children import await_children, interrupt_children
+from toolkit.adapters.children import await_children
 from toolkit.adapters.registry_credentials import Credentials, CredentialTrouble
 
 _PREFIX = "run-"
@@ -92,9 +92,8 @@ def docker_home(
     home = DockerHome(source=source, parent=parent, hosts=hosts, credentials=credentials)
     try:
         yield home.directory
-    except BaseException:
+    except KeyboardInterrupt:
         # A client that is still at work would make its directory again.
-        interrupt_children()
         await_children(_LAST_WORDS)
         raise
     finally:

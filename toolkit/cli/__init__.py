@@ -124,11 +124,15 @@ def _kept_traceback() -> str:
     return f"This is a fault of the toolkit: please report it with {file.name}"
 
 
+# How many seconds docker clients get to tell the engine that their builds are over.
+_LAST_WORDS = 2.0
+
+
 def _end_children() -> None:
-    from toolkit.adapters.children import interrupt_children
+    from toolkit.adapters.children import await_children
     from toolkit.adapters.private import remove_private_files
 
-    interrupt_children()
+    await_children(_LAST_WORDS)
     remove_private_files()
 
 

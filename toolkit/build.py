@@ -110,7 +110,7 @@ _OPTIONS = re.compile(r"(?<=^RUN )(?:--\S+ +)+|(?<=^COPY )(?:--\S+ +)+")
 # What a RUN sets up before its own command: of no interest to who waits for it.
 _PREAMBLE = re.compile(r"(?<=RUN )(?:if [^;]+; then [^;]+; fi; +)+")
 _STAGE_WIDTH = 60
-_EXPORT = re.compile(r"^#\d+ (exporting [a-z]+(?: [a-z]+)*|sending tarball|rewriting layers)\b")
+_EXPORT = re.compile(r"^#\d+ (exporting [a-z]+(?: [a-z]+)*|sending tarball)\b")
 
 
 def stage_of(line: str) -> str | None:

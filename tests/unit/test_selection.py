@@ -7,23 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.projects import CATALOG, PYTORCH, catalog
+from tests.unit.test_units import EKS_ID, EVERY, PYTORCH_ID, SAGEMAKER_ID
 from toolkit.cli.selecting import selection_options
 from toolkit.errors import ExitCode, NothingSelected
 from toolkit.selection import AXES, Selection, select
 from toolkit.units import expand
-
-PYTORCH_ID = "pytorch-1.12.1-cpu-py39-debian11-sagemaker"
-SAGEMAKER_ID = "tensorflow-2.9.1-cpu-py39-debian11-sagemaker"
-EKS_ID = "tensorflow-2.9.1-cpu-py39-debian11-eks"
-EVERY = [
-    f"{PYTORCH_ID}-amd64",
-    f"{PYTORCH_ID}-arm64",
-    f"{EKS_ID}-amd64",
-    f"{EKS_ID}-arm64",
-    f"{SAGEMAKER_ID}-amd64",
-    f"{SAGEMAKER_ID}-arm64",
-]
-
 
 MXNET = (
     PYTORCH.replace("pytorch", "mxnet")

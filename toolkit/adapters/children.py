@@ -21,7 +21,7 @@ def ensure_not_stopping() -> None:
         raise KeyboardInterrupt
 
 
-def interrupt_children() -> None:
+def _interrupt_children() -> None:
     """Send SIGINT to every child, once: a docker client that is left behind would go on with its build.
 
     To what these have started too: docker tells its plugin, buildx, of a signal over a socket, and one that
@@ -39,10 +39,10 @@ def interrupt_children() -> None:
 def await_children(seconds: float) -> None:
     """Interrupt every child, those too that a thread starts meanwhile, and wait so long for them at most."""
     deadline = time.monotonic() + seconds
-    interrupt_children()
+    _interrupt_children()
     while any(_is_running(pid) for pid in _children()) and time.monotonic() < deadline:
         time.sleep(0.05)
-        interrupt_children()
+        _interrupt_children()
 
 
 def _children(process: str = "self") -> Iterator[int]:

@@ -70,6 +70,15 @@ def test_a_release_publishes_everything_and_the_next_one_finds_nothing_to_do(
     assert {line.split()[0] for line in made} == {"HEAD"}
 
 
+def test_a_base_of_a_registry_that_nobody_reaches_does_not_keep_set_up_from_making_the_others(
+    small: SmallProject,
+) -> None:
+    far = '[bases.far]\npython = "3.9"\nglibc = "2.31"\nreference = "registry.invalid/debian:11"\n\n'
+    small.catalog("[bases.debian11]", f"{far}[bases.debian11]")
+    done = small.run("bases")
+    assert (done.code, done.err) == (0, "")
+
+
 def test_docker_pulls_the_list_on_each_platform_and_sees_what_the_record_says(
     small: SmallProject, registry: str
 ) -> None:

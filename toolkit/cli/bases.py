@@ -2,6 +2,7 @@
 
 import click
 
+from toolkit.catalog.model import Recipe
 from toolkit.cli.display import reporter
 from toolkit.cli.project import read_project
 from toolkit.cli.settings import catalog_option, from_environment, json_option
@@ -11,7 +12,10 @@ from toolkit.cli.settings import catalog_option, from_environment, json_option
 @catalog_option
 @json_option
 def bases(catalog: str, as_json: bool) -> None:
-    """Make the bootstrapped bases of the catalog, as locked; what is there already is left alone."""
+    """Make the bootstrapped bases of the catalog, as locked; what is there already is left alone.
+
+    A base that is an image of a registry is fetched by the builds on it, and needs nothing here.
+    """
     from toolkit.cli.world import Bases, lookup_bases
 
     project = read_project(from_environment(catalog))
@@ -19,5 +23,5 @@ def bases(catalog: str, as_json: bool) -> None:
     maker = Bases(project=project)
     with reporter(as_json=as_json) as report:
         for base in project.catalog.bases.values():
-            if base.name not in present:
+            if isinstance(base.origin, Recipe) and base.name not in present:
                 maker.ensure(base, report)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from toolkit.machine.facts import Buildx, Emulator, Engine, Facts, Host, Registry, RegistryAnswer
-from toolkit.machine.plan import ENGINE_SETTINGS
+from toolkit.machine.plan import engine_settings
 from toolkit.machine.sources import Source
 from toolkit.machine.system import Outcome, Process, System
 from toolkit.oci import Architecture
@@ -213,7 +213,7 @@ def complete(facts: Facts) -> Facts:
         facts,
         programs=EVERY_PROGRAM,
         engine=ENGINE,
-        engine_settings=ENGINE_SETTINGS,
+        engine_settings=engine_settings(()),
         client="/usr/bin/docker",
         buildx=Buildx(path="/plugin"),
         has_binfmt=True,

@@ -18,8 +18,10 @@ from toolkit.render import changed_inputs, emulates
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
 IMAGES_PER_REPOSITORY = 100_000
 
-# What an image takes whose size no record tells: layers, their export and the layout.
-_UNKNOWN_BYTES = 3 * GIB
+# An image whose size no record tells: what even a small one takes, which is demanded, and what one with a
+# framework takes (layers, their export and the layout), which is only told: a guess stops no release.
+_SMALLEST_BYTES = GIB // 4
+_USUAL_BYTES = 4 * GIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,29 +99,55 @@ def machine_findings(plan: Plan, facts: MachineFacts, before: ReleaseRecord | No
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """Bytes in one place: those known to be needed, and those that are likely."""
+
+    least: int
+    likely: int
+
+    def of_unknown(self, count: int, *, part: int) -> "_Wanted":
+        """And `part` quarters of `count` images of unknown size."""
+        return _Wanted(
+            least=self.least + count * part * _SMALLEST_BYTES // 4,
+            likely=self.likely + count * part * _USUAL_BYTES // 4,
+        )
+
+
 def _disk(
     units: Sequence[PlannedUnit], disks: Sequence[Disk], before: ReleaseRecord | None
 ) -> Iterable[Finding]:
     """One finding for each file system; what the last record tells of an image says how much it takes."""
     last = {image.identifier: image for image in before.home} if before else {}
+    known = [image for unit in units if (image := last.get(unit.identifier))]
+    unknown = len(units) - len(known)
     # The engine keeps the steps and the unpacked layers, the project each layout until it is published.
-    wanted = {"engine": 0, "project": 0}
-    for unit in units:
-        known = last.get(unit.identifier)
-        wanted["engine"] += 2 * known.unpacked_size if known else _UNKNOWN_BYTES
-        wanted["project"] += known.size if known else _UNKNOWN_BYTES // 3
+    engine, project = sum(2 * image.unpacked_size for image in known), sum(image.size for image in known)
+    wanted = {
+        "engine": _Wanted(least=engine, likely=engine).of_unknown(unknown, part=3),
+        "project": _Wanted(least=project, likely=project).of_unknown(unknown, part=1),
+    }
     by_device: dict[int, list[Disk]] = {}
     for disk in disks:
         by_device.setdefault(disk.device, []).append(disk)
     for group in by_device.values():
-        needed = sum(wanted.get(disk.purpose, 0) for disk in group)
+        here = [wanted[disk.purpose] for disk in group if disk.purpose in wanted]
+        least, likely = sum(each.least for each in here), sum(each.likely for each in here)
         free = min(disk.free for disk in group)
-        places = ", ".join(f"{disk.path} ({disk.purpose})" for disk in group)
+        ok = free >= least
+        needed = f"about {likely / GIB:.1f} GiB needed"
+        if free < likely and unknown:
+            images = "one image" if unknown == 1 else f"{unknown} images"
+            needed = (
+                f"at least {least / GIB:.1f} GiB needed, and {likely / GIB:.1f} GiB if {images} of a size "
+                "that no record tells should be large"
+            )
         yield Finding(
             name="disk",
-            ok=free >= needed,
-            detail=f"{free / GIB:.1f} GiB free, about {needed / GIB:.1f} GiB needed: {places}",
-            remedy="" if free >= needed else "docker builder prune --all; make clean",
+            ok=ok,
+            detail=f"{free / GIB:.1f} GiB free, {needed}: "
+            + ", ".join(f"{disk.path} ({disk.purpose})" for disk in group),
+            remedy="" if ok else "docker builder prune --all; make clean",
         )
 
 

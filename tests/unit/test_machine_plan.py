@@ -1,11 +1,16 @@
 """What set-up would do, by what it found."""
 
+import json
 from dataclasses import replace
 
+import pytest
+
 from tests.machine_fakes import ENGINE, bare_facts, bare_host, complete
-from toolkit.machine.facts import Facts, Registry, RegistryAnswer
+from toolkit.machine import places
+from toolkit.machine.facts import Disk, Facts, Registry, RegistryAnswer
+from toolkit.machine.needs import GIB
 from toolkit.machine.plan import plan_setup
-from toolkit.machine.steps import InstallPackages, ServiceCommand, StartProcess
+from toolkit.machine.steps import InstallPackages, ServiceCommand, StartProcess, WriteFile
 
 
 def names(facts: Facts) -> list[str]:
@@ -56,6 +61,23 @@ def test_an_engine_of_somebody_else_is_not_touched() -> None:
 
 def test_settings_of_the_engine_that_are_there_are_not_written() -> None:
     assert "engine settings" not in names(replace(bare_facts(), engine_settings="{}"))
+
+
+@pytest.mark.parametrize(("free", "limit"), [(0, 5), (15, 5), (42, 14), (500, 20)])
+def test_the_build_cache_of_an_engine_that_set_up_brings_is_limited_by_what_is_free(
+    free: int, limit: int
+) -> None:
+    disks = (
+        Disk(purpose="engine", path="/var/lib/docker", device=1, free=free * GIB),
+        Disk(purpose="project", path="/project", device=2, free=GIB),
+    )
+    step = plan_setup(replace(bare_facts(), disks=disks))[0]
+    (written,) = (effect for effect in step.effects if isinstance(effect, WriteFile))
+    assert written.path == places.ENGINE_SETTINGS
+    settings = json.loads(written.text)
+    assert settings["builder"] == {"gc": {"enabled": True, "defaultKeepStorage": f"{limit}GB"}}
+    assert settings["features"] == {"containerd-snapshotter": True}
+    assert f"at most {limit} GiB of build cache" in step.changes
 
 
 def test_no_engine_is_started_when_another_one_was_asked_for() -> None:

@@ -143,15 +143,41 @@ def disks(free: float) -> tuple[Disk, ...]:
     )
 
 
+SMALL = record(image(AMD64, size=1000, unpacked_size=2000), image(ARM64, size=1000, unpacked_size=2000))
+LARGE = record(*(image(name, size=GIB, unpacked_size=3 * GIB) for name in (AMD64, ARM64)))
+
+
 def test_disk_is_counted_from_what_images_took_before() -> None:
-    plan = plan_for()
-    unknown = MachineFacts(native=NATIVE, needs=(), disks=disks(7.9))
-    (found,) = machine_findings(plan, unknown, None)
-    assert not found.ok
-    assert found.detail.startswith("7.9 GiB free, about 8.0 GiB needed: /var/lib/docker (engine), /project")
-    small = record(image(AMD64, size=1000, unpacked_size=2000), image(ARM64, size=1000, unpacked_size=2000))
-    (found,) = machine_findings(plan, replace(unknown, disks=disks(0.1)), small)
+    machine = MachineFacts(native=NATIVE, needs=(), disks=disks(0.1))
+    (found,) = machine_findings(plan_for(), machine, SMALL)
     assert found.ok
+    (found,) = machine_findings(plan_for(), replace(machine, disks=disks(13.9)), LARGE)
+    assert not found.ok
+    assert found.detail.startswith("13.9 GiB free, about 14.0 GiB needed: /var/lib/docker (engine), /project")
+    assert found.remedy == "docker builder prune --all; make clean"
+    (found,) = machine_findings(plan_for(), replace(machine, disks=disks(14)), LARGE)
+    assert found.ok
+
+
+def test_a_guess_of_the_size_of_an_image_is_told_and_stops_no_release() -> None:
+    machine = MachineFacts(native=NATIVE, needs=(), disks=disks(7.9))
+    (found,) = machine_findings(plan_for(), machine, None)
+    assert found.ok
+    assert found.detail == (
+        "7.9 GiB free, at least 0.5 GiB needed, and 8.0 GiB if 2 images of a size that no record tells "
+        "should be large: /var/lib/docker (engine), /project (project)"
+    )
+    (found,) = machine_findings(plan_for(), replace(machine, disks=disks(8.1)), None)
+    assert found.detail.startswith("8.1 GiB free, about 8.0 GiB needed: ")
+    (found,) = machine_findings(plan_for(), replace(machine, disks=disks(0.4)), None)
+    assert not found.ok
+    half_known = record(image(AMD64, size=GIB, unpacked_size=3 * GIB))
+    (found,) = machine_findings(plan_for(), replace(machine, disks=disks(7.5)), half_known)
+    assert found.ok
+    assert "at least 7.2 GiB needed, and 11.0 GiB if one image of a size" in found.detail
+    apart = (disks(1)[0], replace(disks(1)[1], device=2))
+    found_apart = machine_findings(plan_for(), replace(machine, disks=apart), None)
+    assert ["3.0" not in each.detail and "6.0" in each.detail for each in found_apart] == [True, False]
 
 
 def test_a_platform_matters_where_a_build_runs_programs_of_it() -> None:

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from toolkit.machine import places
 from toolkit.machine.distributions import Program, lookup_distribution, programs_named
-from toolkit.machine.facts import Facts, RegistryAnswer
+from toolkit.machine.facts import Disk, Facts, RegistryAnswer
+from toolkit.machine.needs import GIB
 from toolkit.machine.sources import extend, preferences
 from toolkit.machine.steps import (
     InstallPackages,
@@ -21,11 +22,29 @@ from toolkit.machine.steps import (
 )
 from toolkit.oci import Architecture
 
-# The image store gives multi-platform images and the `oci` exporter to the engine's own builder.
-# https://docs.docker.com/engine/storage/containerd/
-ENGINE_SETTINGS = json.dumps(
-    {"features": {"containerd-snapshotter": True}, "storage-driver": "overlayfs"}, indent=2
-)
+# The cache of builds may grow to a third of what is free when the engine is set up, within these bounds:
+# without a limit it keeps every layer that was ever built (55 GB after a day of tests).
+_CACHE_GIB = range(5, 21)
+
+
+def engine_settings(disks: Iterable[Disk]) -> str:
+    """The engine's configuration: image store and a cache of limited size.
+
+    The image store gives multi-platform images and the `oci` exporter to the engine's own builder.
+    https://docs.docker.com/engine/storage/containerd/
+    https://docs.docker.com/build/cache/garbage-collection/#docker-daemon-configuration-file
+    """
+    settings = {
+        "features": {"containerd-snapshotter": True},
+        "storage-driver": "overlayfs",
+        "builder": {"gc": {"enabled": True, "defaultKeepStorage": f"{_cache_gib(disks)}GB"}},
+    }
+    return json.dumps(settings, indent=2)
+
+
+def _cache_gib(disks: Iterable[Disk]) -> int:
+    free = min((disk.free for disk in disks if disk.purpose == "engine"), default=0)
+    return min(max(free // 3 // GIB, _CACHE_GIB[0]), _CACHE_GIB[-1])
 
 
 def foreign(facts: Facts) -> tuple[Architecture, ...]:
@@ -84,9 +103,10 @@ def _settings(facts: Facts) -> Iterable[Step]:
     if _wants_engine(facts) and facts.engine_settings is None:
         yield Step(
             name="engine settings",
-            changes=f"writes {places.ENGINE_SETTINGS}: containerd image store",
+            changes=f"writes {places.ENGINE_SETTINGS}: containerd image store, at most "
+            f"{_cache_gib(facts.disks)} GiB of build cache",
             answers=frozenset(),
-            effects=(WriteFile(path=places.ENGINE_SETTINGS, text=ENGINE_SETTINGS + "\n"),),
+            effects=(WriteFile(path=places.ENGINE_SETTINGS, text=engine_settings(facts.disks) + "\n"),),
         )
 
 

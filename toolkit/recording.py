@@ -15,7 +15,8 @@ from toolkit.record import (
     carried_over,
     rfc3339,
 )
-from toolkit.release import Finished, Outcome
+from toolkit.release import Outcome
+from toolkit.staging import Finished
 from toolkit.support import in_texts
 
 

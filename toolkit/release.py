@@ -5,29 +5,21 @@ people pull, per architecture and the list, move only when all units of the list
 of them failed: a list can be old or new, never half.
 """
 
-import shutil
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from toolkit import tags
 from toolkit.errors import Conflict, ToolkitError
-from toolkit.journal import Began, Journal, State, Verified, event_of
+from toolkit.journal import Began, Journal, State
 from toolkit.journal import Step as ReleaseStep
 from toolkit.oci import Descriptor, Digest, Index, Manifest, Platform
-from toolkit.plan import (
-    Action,
-    Plan,
-    PlannedList,
-    PlannedUnit,
-    expected_index,
-)
+from toolkit.plan import Plan, PlannedList, PlannedUnit, expected_index
 from toolkit.planning import Destination
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.publish import (
-    Step,
     ensure_names,
     follow_list,
     moved_meanwhile,
@@ -35,26 +27,10 @@ from toolkit.publish import (
     publish_index,
 )
 from toolkit.record import release_id, rfc3339
-from toolkit.render import RenderedUnit
-from toolkit.verify import Verification
-from toolkit.workshop import Made, Watch, Workshop, check, make, reopen
+from toolkit.staging import Finish, Finished, Stager, in_threads, notes
+from toolkit.workshop import Workshop
 
 _LOOKUPS = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A unit that is in the registry, verified. Durations are seconds by step.
-
-    `emulated` says that the build ran programs of a foreign architecture.
-    """
-
-    rendered: RenderedUnit
-    image: Descriptor
-    verification: Verification
-    durations: Mapping[str, float] = field(default_factory=dict)
-    built: bool = False
-    emulated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,20 +98,26 @@ def carry_out(
     of a release that is gone on with what it came to.
     Raises KeyboardInterrupt when interrupted; whatever has its public tags by then is complete.
     """
-    run = _Run(plan=plan, workshop=workshop, to=to, report=report, journal=journal, so_far=so_far)
-    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="unit")
-    try:
-        pending = {
-            pool.submit(run.finish, unit, number): unit for number, unit in enumerate(plan.units, start=1)
-        }
-        while pending:
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                run.collect(pending.pop(future), future)
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
+    stager = Stager(
+        workshop=workshop, to=to, total=len(plan.units), report=report, journal=journal, so_far=so_far
+    )
+    return settle(plan, finish=stager.finish, to=to, jobs=jobs, report=report, journal=journal, so_far=so_far)
+
+
+def settle(
+    plan: Plan,
+    *,
+    finish: Finish,
+    to: Destination,
+    jobs: int,
+    report: Reporter,
+    journal: Journal,
+    so_far: State,
+) -> Outcome:
+    """Move what people pull: of each list whose units `finish` all brings, the tags of its platforms and then
+    the list; nothing of a list of which one fails. Raises KeyboardInterrupt as `carry_out` does."""
+    run = _Run(plan=plan, to=to, report=report, journal=journal, so_far=so_far)
+    in_threads(plan.units, finish, jobs=jobs, collect=run.collect)
     run.look_again()
     return Outcome(
         finished=tuple(run.finished[name] for name in sorted(run.finished)),
@@ -147,13 +129,12 @@ def carry_out(
 
 
 class _Run:
-    """What one release knows while it goes on. `finish` runs in threads, the rest in the caller's."""
+    """What one release knows while it goes on."""
 
     def __init__(
         self,
         *,
         plan: Plan,
-        workshop: Workshop,
         to: Destination,
         report: Reporter,
         journal: Journal,
@@ -161,11 +142,10 @@ class _Run:
     ) -> None:
         self._plan = plan
         self._may_drop = frozenset(Platform.parse(text) for text in so_far.began.dropped)
-        self._journal = journal
         self._so_far = so_far
-        self._workshop = workshop
         self._to = to
         self._report = report
+        self._write_down = notes(journal)
         # Each list with the identifiers of its selected units.
         self._groups: dict[tuple[str, str], tuple[PlannedList, list[str]]] = {
             (each.repository, each.tag): (each, []) for each in plan.lists
@@ -176,108 +156,7 @@ class _Run:
         self.lists: dict[tuple[str, str], Index] = {}
         self.failures: dict[str, ToolkitError] = {}
         self.withheld: set[str] = set()
-        self._built: dict[str, Verified] = dict(so_far.verified)
         self._settled: list[tuple[PlannedList, Sequence[str]]] = []
-
-    def finish(self, planned: PlannedUnit, number: int) -> Finished:
-        """Bring one unit to its verified image under its `b-` tag."""
-        watch = Watch(
-            planned.identifier,
-            report=self._report,
-            number=number,
-            total=len(self._plan.units),
-        )
-        watch.tell(Kind.STARTED, planned.why)
-        try:
-            if planned.action is Action.BUILD:
-                finished = self._build(planned, watch)
-            else:
-                finished = self._read_back(planned, planned.published, watch)
-        except ToolkitError as error:
-            watch.failed(error)
-            raise
-        watch.tell(Kind.FINISHED, f"{finished.image.digest}")
-        return finished
-
-    def _build(self, planned: PlannedUnit, watch: Watch) -> Finished:
-        made = self._made_before(planned, watch) or self._make(planned, watch)
-        watch.tell(Kind.STAGE, f"publishing {made.manifest.size / 1e6:.0f} MB")
-        with watch.timed("publish"):
-            image = self._publish(made, planned, watch)
-        finished = self._read_back(planned, image, watch)
-        shutil.rmtree(made.layout, ignore_errors=True)
-        return finished
-
-    def _made_before(self, planned: PlannedUnit, watch: Watch) -> Made | None:
-        """What an earlier run of this release built and verified, if it is still that."""
-        verified = self._so_far.verified.get(planned.identifier)
-        if not verified:
-            return None
-        made = reopen(planned.rendered, verified.digest, self._workshop, watch)
-        if made:
-            watch.durations.update(verified.durations)
-        return made
-
-    def _make(self, planned: PlannedUnit, watch: Watch) -> Made:
-        made = make(planned.rendered, self._workshop, watch)
-        verified = Verified(
-            identifier=planned.identifier,
-            digest=made.manifest.digest,
-            durations=dict(watch.durations),
-            emulated=self._workshop.emulates(planned.rendered),
-        )
-        self._journal.append(verified)
-        self._built[planned.identifier] = verified
-        return made
-
-    def _publish(self, made: Made, planned: PlannedUnit, watch: Watch) -> Descriptor:
-        """The image that stands under the build tag afterwards: the first one put there stays, as others
-        may deploy it already. The same inputs on another machine differ in the revision label."""
-        registry = self._to.registry
-        repository = self._to.repository(planned.rendered.unit.repository)
-        there = registry.lookup_descriptor(repository, planned.build_tag)
-        if there and there.digest != made.manifest.digest:
-            watch.tell(
-                Kind.NOTE, f"another release put {planned.build_tag} meanwhile: {there.digest} is kept"
-            )
-            return there
-        uploads = {
-            Digest(digest): upload.address
-            for (where, digest), upload in self._so_far.uploads.items()
-            if where == repository
-        }
-        return publish_image(
-            made.manifest,
-            made.source,
-            registry=registry,
-            repository=repository,
-            tags=(planned.build_tag,),
-            uploads=uploads,
-            observe=self._write_down,
-        )
-
-    def _write_down(self, step: Step) -> None:
-        if event := event_of(step):
-            self._journal.append(event)
-
-    def _read_back(self, planned: PlannedUnit, image: Descriptor | None, watch: Watch) -> Finished:
-        """Verify what the registry hands out; layers that were verified on this run are not read twice."""
-        assert image is not None
-        with watch.timed("read back"):
-            source = self._to.images(self._to.repository(planned.rendered.unit.repository))
-            verification = check(source, planned.rendered, self._workshop, watch, selector=image.digest)
-        # This release built it, be it before it was killed.
-        built = self._built.get(planned.identifier)
-        if not built or built.digest != image.digest:
-            built = None
-        return Finished(
-            rendered=planned.rendered,
-            image=image,
-            verification=verification,
-            durations={**(built.durations if built else {}), **watch.durations},
-            built=built is not None,
-            emulated=built is not None and built.emulated,
-        )
 
     def collect(self, planned: PlannedUnit, future: "Future[Finished]") -> None:
         """Take a unit's result; once its list's selected units have all ended, settle the list."""

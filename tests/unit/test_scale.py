@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from scripts.bench_scale import UNITS_PER_IMAGE, many_units, render_all
+from scripts.bench.catalogs import UNITS_PER_IMAGE, many_units, render_all
 from tests.fakes import MemoryRegistry
 from toolkit.adapters.registry import RegistryImages
 from toolkit.catalog.model import Consumer

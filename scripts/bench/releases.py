@@ -1,0 +1,104 @@
+"""Releases with nothing to do."""
+
+import functools
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.bench.catalogs import build_targets, many_images
+from scripts.bench.measuring import PROJECT, TOOLKIT, run, timed
+from scripts.bench.rows import Contest, Row, Side, at_most, command, times_faster
+
+REGISTRY = os.environ.get("REGISTRY", "localhost:5000")
+_GIVEN = (
+    "images of one small layer on the base debian11: `python -m scripts.bench.catalogs images DIR {count}`"
+)
+
+
+@contextmanager
+def _released(count: int) -> Iterator[Path]:
+    """The project of `count` images, released until nothing is left to do."""
+    with tempfile.TemporaryDirectory(prefix="toolkit-bench-") as name:
+        directory = many_images(Path(name) / "project", count)
+        # The first tells how small they are: room on the disk for all of them is looked for.
+        for names in (("bench0-*",), (), ()):
+            run(*_release(), *names, cwd=directory)
+        yield directory
+
+
+def _release() -> tuple[str, ...]:
+    return (*TOOLKIT, "release", "--registry", f"{REGISTRY}/bench-toolkit")
+
+
+def _ours(directory: Path) -> Side:
+    return command(*_release(), shown="toolkit release", cwd=directory)
+
+
+def _bake(directory: Path) -> Side:
+    (directory / "bake.json").write_text(build_targets(directory, f"{REGISTRY}/bench-bake"))
+    words = ("docker", "buildx", "bake", "--file", "bake.json")
+    run(*words, cwd=directory)
+    return command(*words, shown="docker buildx bake --file bake.json (each target pushes)", cwd=directory)
+
+
+@contextmanager
+def _against_bake(count: int) -> Iterator[Contest]:
+    with _released(count) as directory:
+        yield Contest(ours=_ours(directory), theirs=(_bake(directory),), bound=_start_of_python)
+
+
+def _start_of_python() -> str:
+    bare = statistics.median(timed(lambda: run(sys.executable, "-I", "-S", "-c", "pass")) for _ in range(5))
+    full = statistics.median(timed(lambda: run(sys.executable, "-c", "pass")) for _ in range(5))
+    return f"Python's own start takes {bare:.3f} s, with its site packages {full:.3f} s"
+
+
+@contextmanager
+def _growth(few: int, many: int) -> Iterator[Contest]:
+    with _released(few) as small, _released(many) as large:
+        yield Contest(
+            ours=command(*_release(), shown=f"toolkit release ({many} images)", cwd=large),
+            theirs=(command(*_release(), shown=f"toolkit release ({few} images)", cwd=small),),
+        )
+
+
+@contextmanager
+def _with_make(count: int) -> Iterator[Contest]:
+    with _released(count) as directory:
+        words = ("make", "--no-print-directory", "release", f"REGISTRY={REGISTRY}/bench-toolkit")
+        where = f"ARGS=--catalog {directory / 'images.toml'}"
+        run(*words, where)
+        yield Contest(
+            ours=command(*words, where, shown="make release ARGS='--catalog …'", cwd=PROJECT),
+            theirs=(_bake(directory),),
+        )
+
+
+ROWS = (
+    Row(
+        name="release-20",
+        title="release of 20 unchanged images × 2",
+        reach=times_faster(50),
+        ready=functools.partial(_against_bake, 20),
+        given=_GIVEN.format(count=20),
+        pairs=5,
+    ),
+    Row(
+        name="release-20-make",
+        title="the same by make, with its look at the machine",
+        reach=times_faster(20),
+        ready=functools.partial(_with_make, 20),
+        given=_GIVEN.format(count=20),
+    ),
+    Row(
+        name="release-growth",
+        title="200 unchanged images against 20: linear or better",
+        reach=at_most(10),
+        ready=functools.partial(_growth, 20, 200),
+        given=_GIVEN.format(count="20 (and 200)"),
+    ),
+)

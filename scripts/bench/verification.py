@@ -1,0 +1,54 @@
+"""Proof of what an image is."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.bench.measuring import PROJECT, TOOLKIT, BenchFailed, run
+from scripts.bench.rows import Contest, Row, at_most, command
+from toolkit.adapters.layout import LayoutWriter
+from toolkit.cli.settings import Settings
+from toolkit.cli.world import images_of, registry_at
+from toolkit.oci import Manifest
+from toolkit.record import ReleaseRecord
+
+
+@contextmanager
+def _largest() -> Iterator[Contest]:
+    """The layers of the largest released image: proof of every ELF file against listing the tar."""
+    released = PROJECT / "dist" / "release.json"
+    if not released.exists():
+        run(*TOOLKIT, "release")
+    settings = Settings(catalog=PROJECT / "images.toml", environment=dict(os.environ))
+    image = max(ReleaseRecord.loads(released.read_bytes()).images, key=lambda each: each.size)
+    source = images_of(registry_at(settings, image.registry), image.repository)
+    manifest = source.get_manifest(image.digest)
+    if not isinstance(manifest, Manifest):
+        raise BenchFailed(f"{image.pinned} is no single image")
+    with tempfile.TemporaryDirectory(prefix="toolkit-bench-") as name:
+        layout = Path(name)
+        writer = LayoutWriter(layout)
+        for descriptor in (manifest.config, *manifest.layers):
+            with source.open_blob(descriptor) as blob:
+                writer.add_blob(blob.read(), descriptor.media_type)
+        writer.finish([writer.add_manifest(manifest)])
+        files = " ".join(str(layout / "blobs" / "sha256" / layer.digest.hex) for layer in manifest.layers)
+        each_layer = f"for layer in {files}; do gzip -dc $layer | tar -t >/dev/null; done"
+        yield Contest(
+            ours=command(*TOOLKIT, "verify", str(layout), shown="toolkit verify LAYOUT"),
+            theirs=(command("sh", "-c", each_layer, shown="gzip -dc LAYER | tar -t, each layer"),),
+            notes=lambda: (f"{image.identifier}, {image.size / 1e6:.0f} MB compressed",),
+        )
+
+
+ROWS = (
+    Row(
+        name="verify",
+        title="verification of the largest released image",
+        reach=at_most(1.0),
+        ready=_largest,
+        given="the layers of the largest image of dist/release.json, in an OCI layout",
+    ),
+)

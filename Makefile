@@ -14,7 +14,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release tables lock data smoke test check bench torture clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release batch tables lock data smoke test check bench torture clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ verify: venv ## Prove IMAGE=REFERENCE or the layout IMAGE=DIR; without IMAGE, al
 release: venv ## Bring the registry to what images.toml says; write tables to dist/.
 	@$(TOOLKIT) setup
 	@$(TOOLKIT) release $(PATTERNS) $(ARGS)
+
+batch: venv ## Write the buildspecs of CodeBuild batches that do the same to dist/batch.
+	@$(TOOLKIT) codebuild batch $(PATTERNS) $(ARGS)
 
 tables: venv ## Print the URI table of the newest release.
 	@$(TOOLKIT) tables $(ARGS)

@@ -53,7 +53,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sight:
+class Sight:
     """What is to be done, and what there is: bases, the newest record, a release that did not end well."""
 
     plan: Plan
@@ -113,12 +113,12 @@ def bring(
     warn_of_unsupported(project, choice.units, report)
     to = destination(project.settings, place, report)
     regions = regions_of(project.settings, place, report)
-    sight = _look(project, choice, to, regions)
+    sight = look(project, choice, to, regions)
     if done := sight.lookup_done():
         return _nothing_to_do(project, done, sight, report)
     with layouts(project.settings, report) as waited:
         if waited:  # the other process may have done all of it
-            sight = _look(project, choose(project, wish, place, report), to, regions)
+            sight = look(project, choose(project, wish, place, report), to, regions)
             if done := sight.lookup_done():
                 return _nothing_to_do(project, done, sight, report)
         ensure_ready(findings_of(project, sight.plan, place, to, sight.before))
@@ -127,9 +127,9 @@ def bring(
         return _Release(project=project, wish=wish, to=to, bases=bases, shop=shop, report=report).run(sight)
 
 
-def _look(project: Project, choice: Choice, to: Destination, regions: tuple[Region, ...]) -> _Sight:
+def look(project: Project, choice: Choice, to: Destination, regions: tuple[Region, ...]) -> Sight:
     present = lookup_bases(project)
-    return _Sight(
+    return Sight(
         plan=_plan(project, choice.units, present, to),
         present=present,
         known=supports_of(project.units, project.sources.ends, on=today()),
@@ -150,7 +150,7 @@ class _Release:
     shop: Workshop
     report: Reporter
 
-    def run(self, sight: _Sight) -> Outcome:
+    def run(self, sight: Sight) -> Outcome:
         plan, warnings = self._with_bases(sight)
         began = start_of(datetime.now(UTC), sight.before)
         journal, so_far = self._begin(sight.left, plan, began)
@@ -191,7 +191,7 @@ class _Release:
         return outcome
 
     def _distribute(
-        self, record: ReleaseRecord, sight: _Sight, journal: Journal
+        self, record: ReleaseRecord, sight: Sight, journal: Journal
     ) -> tuple[ReleaseRecord, Mapping[str, ToolkitError]]:
         done = distribute(
             record,
@@ -204,7 +204,7 @@ class _Release:
         )
         return done.record, done.failures
 
-    def _with_bases(self, sight: _Sight) -> tuple[Plan, tuple[str, ...]]:
+    def _with_bases(self, sight: Sight) -> tuple[Plan, tuple[str, ...]]:
         if not sight.plan.to_build:
             return sight.plan, ()
         require_locked([unit.rendered for unit in sight.plan.to_build])
@@ -237,7 +237,7 @@ def _end_recorded(
     return Outcome(finished=(), lists={}, failures={}, wanted=len(plan.units))
 
 
-def _nothing_to_do(project: Project, record: ReleaseRecord, sight: _Sight, report: Reporter) -> Outcome:
+def _nothing_to_do(project: Project, record: ReleaseRecord, sight: Sight, report: Reporter) -> Outcome:
     write_record(project.settings, record)
     plan, asked = sight.plan, len(sight.regions) * len(bundles_of(record.home))
     where = f" in {len(sight.regions) + 1} regions" if sight.regions else ""
@@ -267,7 +267,7 @@ def _plan(
 
 def _with_made_bases(
     project: Project,
-    sight: _Sight,
+    sight: Sight,
     bases: Bases,
     to: Destination,
     report: Reporter,

@@ -1,0 +1,92 @@
+"""`toolkit codebuild batch`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from toolkit.catalog.model import State
+from toolkit.cli.display import reporter
+from toolkit.cli.project import read_project
+from toolkit.cli.registries import get_place
+from toolkit.cli.selecting import selection_options
+from toolkit.cli.settings import catalog_option, from_environment, registry_option
+from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
+from toolkit.codebuild.batch import Batch, batches
+from toolkit.progress import Event, Kind, Reporter
+from toolkit.selection import Selection, select
+
+
+@click.group()
+def codebuild() -> None:
+    """A release on AWS CodeBuild: a batch of builds, one for each image that is to be built."""
+
+
+@codebuild.command()
+@selection_options
+@catalog_option
+@registry_option
+@support_options
+@click.option(
+    "--out",
+    default=Path("dist/batch"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the buildspecs are written: batch-1.yml, and more where CodeBuild takes no more in one.",
+)
+def batch(selection: Selection, catalog: str, registry: str, accepted: Sequence[State], out: Path) -> None:
+    """Write the buildspec of a batch that brings the registry to what images.toml says.
+
+    One build for each unit that is to be built, native on Arm or x86, and one that publishes their lists
+    and the record once all of them ended. Nothing is written when nothing changed. The paths are
+    printed; several batches are run one after another, as each goes on with the record of the one before.
+    """
+    with reporter(as_json=False) as report:
+        found = _batches(selection, catalog, registry, accepted, report)
+    for left in out.glob("batch-*.yml"):
+        left.unlink()
+    for number, each in enumerate(found, start=1):
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"batch-{number}.yml"
+        path.write_text(each.text)
+        click.echo(path)
+
+
+def _batches(
+    selection: Selection, catalog: str, registry: str, accepted: Sequence[State], report: Reporter
+) -> tuple[Batch, ...]:
+    """What is to be done, told to `report`; refuses what `release` refuses."""
+    from toolkit.cli.distributing import regions_of
+    from toolkit.cli.releasing import Choice, look
+    from toolkit.cli.world import destination
+    from toolkit.render import require_locked
+
+    project = read_project(from_environment(catalog))
+    place = get_place(registry, lambda: project.catalog.registries)
+    selected = select(project.units, selection, project.catalog)
+    refuse_unsupported(project, selected, accepted)
+    warn_of_unsupported(project, selected, report)
+    to = destination(project.settings, place, report)
+    # What a release on this machine left behind is its own affair.
+    sight = look(project, Choice(units=selected, left=None), to, regions_of(project.settings, place, report))
+    require_locked([unit.rendered for unit in sight.plan.to_build])
+    if sight.lookup_done():
+        report(Event(kind=Kind.NOTE, text=f"nothing changed: no batch for {len(selected)} units"))
+        return ()
+    found = batches(sight.plan, before=sight.before, variables=_variables(registry, accepted))
+    report(Event(kind=Kind.NOTE, text=_summary(found)))
+    return found
+
+
+def _variables(registry: str, accepted: Sequence[State]) -> dict[str, str]:
+    """What every build is told besides its images."""
+    return {"REGISTRY": registry} | ({"ARGS": "--allow-eol"} if State.ENDED in accepted else {})
+
+
+def _summary(found: Sequence[Batch]) -> str:
+    units = [each for batch in found for each in batch.units]
+    kinds = {each.type for each in units}
+    counts = ", ".join(f"{sum(each.type == kind for each in units)} {kind}" for kind in sorted(kinds))
+    batches = "1 batch" if len(found) == 1 else f"{len(found)} batches"
+    return f"{len(units)} to build{f' ({counts})' if counts else ''} in {batches}"

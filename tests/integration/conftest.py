@@ -14,6 +14,7 @@ from mypy_boto3_ecr import ECRClient
 
 from tests.ecr.stand_in import StandIn, running
 from tests.ecr.state import Behaviour
+from tests.engines import TestEngine, running_engine
 from tests.registry_process import running_registry
 from toolkit.catalog import parse_catalog
 from toolkit.cli.project import read_project
@@ -170,6 +171,13 @@ def small(tmp_path: Path, registry: str) -> SmallProject:
     project.template("")
     project.lock()
     return project
+
+
+@pytest.fixture(scope="session")
+def second_engine() -> Iterator[TestEngine]:
+    """A second real engine on this machine, for DOCKER_HOST; who kills one takes `running_engine`."""
+    with running_engine() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release batch tables lock data smoke test check bench torture clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch tables lock data smoke test check bench torture clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,13 @@ release: venv ## Bring the registry to what images.toml says; write tables to di
 
 batch: venv ## Write the buildspecs of CodeBuild batches that do the same to dist/batch.
 	@$(TOOLKIT) codebuild batch $(PATTERNS) $(ARGS)
+
+stage: venv ## Build, verify and push under build tags only; write dist/staged for `make publish`.
+	@$(TOOLKIT) setup
+	@$(TOOLKIT) stage $(PATTERNS) $(ARGS)
+
+publish: venv ## Move tags and lists to what was staged, here or on other machines; needs no engine.
+	@$(TOOLKIT) publish $(PATTERNS) $(ARGS)
 
 tables: venv ## Print the URI table of the newest release.
 	@$(TOOLKIT) tables $(ARGS)

@@ -1,7 +1,7 @@
 """Releases without an engine: a builder that writes prepared images, a registry in memory."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,13 +13,17 @@ from toolkit.adapters.layout import OciLayout
 from toolkit.adapters.registry import RegistryImages
 from toolkit.build import Builder, BuildRequest, OnStage
 from toolkit.catalog.model import Consumer
+from toolkit.errors import ToolkitError
+from toolkit.handover import Gatherer, StagedUnit, push_staged, staged_of
 from toolkit.journal import fold
 from toolkit.oci import Architecture, Index, Platform
 from toolkit.plan import Plan
 from toolkit.planning import Destination, plan_release
 from toolkit.progress import Event
-from toolkit.release import Outcome, beginning, carry_out
+from toolkit.record import PublishedImage
+from toolkit.release import Outcome, beginning, carry_out, settle
 from toolkit.render import RenderedUnit, Sources
+from toolkit.staging import Finished, Stager, Unwritten, stage
 from toolkit.tags import build_tag
 from toolkit.units import BuildUnit
 from toolkit.verify import MemoryScans
@@ -92,6 +96,10 @@ def _conforms_too(kept: MemoryJournal) -> journal.Journal:
     return kept
 
 
+def no_engine() -> Tools:
+    raise AssertionError("an engine was asked for")
+
+
 @dataclass
 class House:
     """Everything that a release takes, small and real."""
@@ -153,6 +161,52 @@ class House:
             report=self.events.append,
             journal=self.journal,
             so_far=so_far,
+        )
+
+    def stage(self, *identifiers: str) -> tuple[dict[str, StagedUnit], Mapping[str, ToolkitError]]:
+        """What each unit leaves to who publishes, and what failed."""
+        plan = self.plan(*identifiers)
+        staged: dict[str, StagedUnit] = {}
+
+        def keep(finished: Finished) -> None:
+            made = staged_of(finished, to=self.to, locked=finished.rendered.base.digest, toolkit="1.0")
+            staged[made.identifier] = push_staged(made, finished.rendered, self.to)
+
+        stager = Stager(
+            workshop=self.workshop,
+            to=self.to,
+            total=len(plan.units),
+            report=self.events.append,
+            journal=Unwritten(),
+        )
+        _, failures = stage(plan.units, stager.finish, jobs=2, on_staged=keep)
+        return staged, failures
+
+    def publish(
+        self,
+        *identifiers: str,
+        given: Mapping[str, StagedUnit] | None = None,
+        known: Sequence[PublishedImage] = (),
+    ) -> Outcome:
+        """`given` are handed over as files; what they do not tell is looked for in the registry."""
+        plan = self.plan(*identifiers)
+        gatherer = Gatherer(
+            given=given or {},
+            known={(each.identifier, each.digest): each for each in known},
+            workshop=replace(self.workshop, tools=no_engine),
+            to=self.to,
+            total=len(plan.units),
+            report=self.events.append,
+        )
+        began = beginning(plan, to=self.to, began=NOON)
+        return settle(
+            plan,
+            finish=gatherer.finish,
+            to=self.to,
+            jobs=2,
+            report=self.events.append,
+            journal=self.journal,
+            so_far=journal.State(began=began),
         )
 
     def public_tags(self, repository: str = PYTORCH) -> set[str]:

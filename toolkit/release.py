@@ -99,7 +99,13 @@ def carry_out(
     Raises KeyboardInterrupt when interrupted; whatever has its public tags by then is complete.
     """
     stager = Stager(
-        workshop=workshop, to=to, total=len(plan.units), report=report, journal=journal, so_far=so_far
+        workshop=workshop,
+        to=to,
+        total=len(plan.units),
+        report=report,
+        journal=journal,
+        verified=so_far.verified,
+        uploads=so_far.uploads,
     )
     return settle(plan, finish=stager.finish, to=to, jobs=jobs, report=report, journal=journal, so_far=so_far)
 

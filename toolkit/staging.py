@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from toolkit.errors import ToolkitError
-from toolkit.journal import Journal, State, Verified, event_of
+from toolkit.journal import Event, Journal, Uploading, Verified, event_of
 from toolkit.oci import Descriptor, Digest
 from toolkit.plan import Action, PlannedUnit
 from toolkit.planning import Destination
@@ -74,10 +75,43 @@ def notes(journal: Journal) -> Observer:
     return note
 
 
+class Unwritten:
+    """The journal of who goes on with nothing: what is staged is found again by its `b-` tag."""
+
+    def append(self, event: Event) -> None:
+        """Forget it."""
+
+
+def _conforms(journal: Unwritten) -> Journal:
+    return journal
+
+
+def stage(
+    units: Sequence[PlannedUnit], finish: Finish, *, jobs: int, on_staged: Callable[[Finished], None]
+) -> tuple[tuple[Finished, ...], Mapping[str, ToolkitError]]:
+    """What was finished, and by identifier what failed; one failing stops no other.
+
+    `on_staged` hears of each unit as it ends; what it raises fails the unit.
+    """
+    finished: dict[str, Finished] = {}
+    failures: dict[str, ToolkitError] = {}
+
+    def collect(planned: PlannedUnit, future: "Future[Finished]") -> None:
+        try:
+            on_staged(future.result())
+            finished[planned.identifier] = future.result()
+        except ToolkitError as error:
+            failures[planned.identifier] = error
+
+    in_threads(units, finish, jobs=jobs, collect=collect)
+    return tuple(finished[name] for name in sorted(finished)), failures
+
+
 class Stager:
     """`finish` brings one unit of `total` to its verified image under its `b-` tag, in any thread.
 
-    Each step is in `journal` before it counts; `so_far` is what stands there.
+    Each step is in `journal` before it counts. `verified` (by identifier) and `uploads` (by repository and
+    digest) are what stands there of a release that is gone on with.
     """
 
     def __init__(
@@ -88,15 +122,17 @@ class Stager:
         total: int,
         report: Reporter,
         journal: Journal,
-        so_far: State,
+        verified: Mapping[str, Verified] = MappingProxyType({}),
+        uploads: Mapping[tuple[str, str], Uploading] = MappingProxyType({}),
     ) -> None:
         self._workshop = workshop
         self._to = to
         self._total = total
         self._report = report
         self._journal = journal
-        self._so_far = so_far
-        self._built: dict[str, Verified] = dict(so_far.verified)
+        self._verified = verified
+        self._uploads = uploads
+        self._built: dict[str, Verified] = dict(verified)
 
     def finish(self, planned: PlannedUnit, number: int) -> Finished:
         """Bring one unit to its verified image under its `b-` tag."""
@@ -129,7 +165,7 @@ class Stager:
 
     def _made_before(self, planned: PlannedUnit, watch: Watch) -> Made | None:
         """What an earlier run of this release built and verified, if it is still that."""
-        verified = self._so_far.verified.get(planned.identifier)
+        verified = self._verified.get(planned.identifier)
         if not verified:
             return None
         made = reopen(planned.rendered, verified.digest, self._workshop, watch)
@@ -162,7 +198,7 @@ class Stager:
             return there
         uploads = {
             Digest(digest): upload.address
-            for (where, digest), upload in self._so_far.uploads.items()
+            for (where, digest), upload in self._uploads.items()
             if where == repository
         }
         return publish_image(

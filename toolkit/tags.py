@@ -5,13 +5,14 @@ unit identifier  tensorflow-2.9.1-cpu-py39-debian11-sagemaker-arm64
 list tag         2.9.1-cpu-py39-debian11-sagemaker, with -r2 after it for revision 2
 arch tag         2.9.1-cpu-py39-debian11-sagemaker-arm64
 build tag        b-0123456789abcdef
+staged tag       b-0123456789abcdef-0123456789ab
 
 An image of a vendor's SDK has its version between Python and os, as AWS has: `py310-sdk2.20.2-ubuntu20.04`.
 """
 
 import re
 
-from toolkit.oci import Architecture
+from toolkit.oci import Architecture, Digest
 
 DEFAULT_PATTERN = "{version}-{accelerator}-py{py}-{os}-{consumer}"
 """What images whose catalog entry has no `tag` are tagged with: AWS's order, the consumer last."""
@@ -82,6 +83,15 @@ def build_tag(build_id: str) -> str:
     if not _BUILD_ID.fullmatch(build_id):
         raise ValueError(f"not a build id: {build_id!r}")
     return f"b-{build_id[:16]}"
+
+
+def staged_tag(build_id: str, digest: Digest) -> str:
+    """The tag of what is known of one image under a build's tag: it goes where that goes, and no public tag
+    begins like it. With the image's digest, as a tag that is put once may never move again.
+
+    Raises ValueError unless `build_id` is 16 or more hex digits.
+    """
+    return f"{build_tag(build_id)}-{digest.hex[:12]}"
 
 
 def is_tag(text: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from toolkit import tags
-from toolkit.oci import Architecture
+from toolkit.oci import Architecture, Digest
 
 TENSORFLOW: Mapping[str, Any] = {
     "framework": "tensorflow",
@@ -71,6 +71,11 @@ def test_a_value_with_braces_is_not_filled_in_again() -> None:
 
 def test_a_build_tag_has_the_first_sixteen_digits() -> None:
     assert tags.build_tag("0123456789abcdef" * 4) == "b-0123456789abcdef"
+
+
+def test_a_staged_tag_begins_like_its_builds_and_names_one_image() -> None:
+    staged = tags.staged_tag("0123456789abcdef" * 4, Digest("sha256:" + "f" * 64))
+    assert staged == "b-0123456789abcdef-ffffffffffff"
 
 
 @pytest.mark.parametrize("text", ["", "0123", "sha256:" + "0" * 64, "G" * 64, "0123456789abcdef\n"])

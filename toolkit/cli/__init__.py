@@ -30,6 +30,8 @@ COMMANDS = {
     "build": ("release", "Build and verify images into OCI layouts; publish nothing."),
     "release": ("release", "Build, verify and publish what is not there yet; write record and tables."),
     "codebuild": ("codebuild", "Release on AWS CodeBuild: write batches, with a build for each image."),
+    "stage": ("stage", "Build, verify and push under build tags that nobody deploys; move no public tag."),
+    "publish": ("publish", "Put tags and lists around units that were staged, anywhere; no engine is used."),
     "ecr": ("ecr", "Make the catalog's Amazon ECR what it should be; print the IAM policies it takes."),
     "scan": ("scan", "Sum up what Amazon ECR's scans found in a release, and fail on what is too severe."),
     "verify": ("verify", "Prove what an image is: label, ELF files, contract. Any registry, any layout."),

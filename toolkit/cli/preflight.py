@@ -77,9 +77,12 @@ def findings_of(
 ) -> tuple[Finding, ...]:
     """Every question that this plan raises, answered."""
     machine = machine_findings(plan, _machine(project.settings), before) if plan.to_build else ()
-    if place.ecr is None or plan.is_done:
-        return machine
-    return (*_ecr(project.settings, place.ecr, plan, to), *machine)
+    return (*registry_findings_of(project, plan, place, to), *machine)
+
+
+def registry_findings_of(project: Project, plan: Plan, place: Place, to: Destination) -> tuple[Finding, ...]:
+    """What this plan asks of the registry alone; nothing where the registry tells nothing of itself."""
+    return () if place.ecr is None or plan.is_done else _ecr(project.settings, place.ecr, plan, to)
 
 
 def _machine(settings: Settings) -> MachineFacts:

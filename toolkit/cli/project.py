@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from toolkit.bases import BuiltBase
 from toolkit.catalog import parse_catalog_bytes
@@ -91,8 +92,15 @@ def _serving(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(wanted) if path.is_file()}
 
 
-def identities(project: Project, built: Mapping[str, BuiltBase]) -> Callable[[BuildUnit], BaseIdentity]:
-    """What stands behind each unit's base: the base that is on this machine, else what the lock says."""
+# What a job said that a base was, by the base's name.
+Told = Mapping[tuple[str, Architecture], BaseIdentity]
+
+
+def identities(
+    project: Project, built: Mapping[str, BuiltBase], told: Told = MappingProxyType({})
+) -> Callable[[BuildUnit], BaseIdentity]:
+    """What stands behind each unit's base: the base that is on this machine, else what was `told` by those
+    who built on theirs, else what the lock says."""
 
     @functools.cache
     def identity(name: str, architecture: Architecture) -> BaseIdentity:
@@ -100,6 +108,8 @@ def identities(project: Project, built: Mapping[str, BuiltBase]) -> Callable[[Bu
         made = built.get(name)
         if made and (platform := made.platforms.get(architecture)):
             return BaseIdentity(reference=base_name(base), digest=platform.manifest)
+        if by_others := told.get((name, architecture)):
+            return by_others
         row = get_base_row(project.lock, base, architecture)
         if isinstance(row, UnlockedBase):
             return BaseIdentity(reference=base_name(base), digest="", unlocked=row.reason)

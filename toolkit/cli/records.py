@@ -16,7 +16,7 @@ RECORD_TYPE = "application/vnd.multiarch-images.release.v1+json"
 
 def keep_record(settings: Settings, record: ReleaseRecord) -> Digest:
     """dist/releases/ID.json, whole or not there; the digest of its bytes."""
-    _replace(settings.dist / "releases" / f"{record.release}.json", record.dumps())
+    replace_file(settings.dist / "releases" / f"{record.release}.json", record.dumps())
     return Digest.of(record.dumps().encode())
 
 
@@ -31,12 +31,13 @@ def lookup_kept(settings: Settings, release: str, digest: str) -> ReleaseRecord 
 def write_record(settings: Settings, record: ReleaseRecord) -> None:
     """dist/releases/ID.json, dist/release.json and dist/uris.*: each whole or not there."""
     keep_record(settings, record)
-    _replace(settings.dist / "release.json", record.dumps())
+    replace_file(settings.dist / "release.json", record.dumps())
     for kind in RELEASED:
-        _replace(settings.dist / f"uris.{kind}", FORMATS[kind].write(record))
+        replace_file(settings.dist / f"uris.{kind}", FORMATS[kind].write(record))
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write it whole or not at all, and on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with fresh.open("w") as file:

@@ -1,53 +1,43 @@
 """`toolkit release` and `toolkit build`."""
 
-import os
 from collections.abc import Sequence
 
 import click
 
 from toolkit.catalog.model import State
+from toolkit.cli.building import (
+    base_registries,
+    cold_option,
+    dropped_option,
+    end,
+    jobs_option,
+    locked_option,
+)
 from toolkit.cli.credentials import private_docker_config
 from toolkit.cli.display import reporter
-from toolkit.cli.project import Project, identities, read_project, renderer
+from toolkit.cli.project import identities, read_project, renderer
 from toolkit.cli.registries import get_place
 from toolkit.cli.releasing import Wish, bring, choose
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
 from toolkit.cli.world import Bases, layouts, workshop
-from toolkit.errors import worst
-from toolkit.oci import Platform, Reference
+from toolkit.oci import Platform
 from toolkit.release import Outcome
 from toolkit.render import require_locked
 from toolkit.selection import Selection, select
 from toolkit.workshop import build_only
-
-_jobs = click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=max(2, (os.cpu_count() or 2) // 2),
-    show_default=True,
-    help="Units that are built side by side.",
-)
-_cold = click.option("--no-cache", "cold", is_flag=True, help="Run every step of every Dockerfile again.")
-_locked = click.option("--locked", is_flag=True, help="Refuse a base that differs from images.lock.")
 
 
 @click.command()
 @selection_options
 @catalog_option
 @registry_option
-@_jobs
-@_cold
-@_locked
+@jobs_option
+@cold_option
+@locked_option
 @support_options
-@click.option(
-    "--allow-drop-platform",
-    "dropped",
-    multiple=True,
-    metavar="OS/ARCH",
-    help="Let a list that has this platform be replaced by one without it. May be repeated.",
-)
+@dropped_option
 @click.option(
     "--resume",
     is_flag=True,
@@ -83,41 +73,20 @@ def release(
         accepted=accepted,
     )
     place = get_place(registry, lambda: project.catalog.registries)
-    registries = (place.host, *_base_registries(project))
+    registries = (place.host, *base_registries(project))
     with reporter(as_json=as_json) as report:
         choice = choose(project, wish, place, report)
         with private_docker_config(project.settings, registries) as docker_config:
             outcome = bring(project, wish, choice, place=place, docker_config=docker_config, report=report)
-    _end(outcome)
-
-
-def _base_registries(project: Project) -> tuple[str, ...]:
-    origins = (base.origin for base in project.catalog.bases.values())
-    return tuple(origin.registry for origin in origins if isinstance(origin, Reference))
-
-
-def _end(outcome: Outcome) -> None:
-    """Exit with the code of the worst failure after one line for each."""
-    found = {
-        f"{len(outcome.failures)} of {outcome.wanted} units failed": outcome.failures,
-        "further regions lack something; the home region has all of it": outcome.elsewhere,
-    }
-    for head, failures in found.items():
-        if failures:
-            click.echo(f"{head}:", err=True)
-        for name, error in sorted(failures.items()):
-            text = str(error).replace("\n", "\n  ")
-            click.echo(f"  {text if name in str(error) else f'{name}: {text}'}", err=True)
-    if codes := [error.exit_code for failures in found.values() for error in failures.values()]:
-        raise SystemExit(worst(codes))
+    end(outcome)
 
 
 @click.command()
 @selection_options
 @catalog_option
-@_jobs
-@_cold
-@_locked
+@jobs_option
+@cold_option
+@locked_option
 @support_options
 @json_option
 def build(
@@ -135,7 +104,7 @@ def build(
     refuse_unsupported(project, selected, accepted)
     with (
         reporter(as_json=as_json) as report,
-        private_docker_config(project.settings, _base_registries(project)) as docker_config,
+        private_docker_config(project.settings, base_registries(project)) as docker_config,
     ):
         warn_of_unsupported(project, selected, report)
         bases = Bases(project=project, locked_only=locked)
@@ -149,4 +118,4 @@ def build(
                 jobs=jobs,
                 report=report,
             )
-    _end(Outcome(finished=(), lists={}, failures=failures, wanted=len(selected)))
+    end(Outcome(finished=(), lists={}, failures=failures, wanted=len(selected)))

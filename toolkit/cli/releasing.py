@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
 
 import toolkit
 from toolkit.bases import BuiltBase
@@ -12,7 +14,7 @@ from toolkit.catalog.model import Support
 from toolkit.cli.distributing import regions_of, tags_into, turns
 from toolkit.cli.journals import begin, ensure_fits, get_left, go_on, lookup_left, tell_left, units_of
 from toolkit.cli.preflight import findings_of
-from toolkit.cli.project import Project, identities, renderer
+from toolkit.cli.project import Project, Told, identities, renderer
 from toolkit.cli.records import keep_record, lookup_kept, lookup_record, push_record, write_record
 from toolkit.cli.registries import Place
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
@@ -115,22 +117,32 @@ def bring(
     regions = regions_of(project.settings, place, report)
     sight = look(project, choice, to, regions)
     if done := sight.lookup_done():
-        return _nothing_to_do(project, done, sight, report)
+        return nothing_to_do(project, done, sight, report)
     with layouts(project.settings, report) as waited:
         if waited:  # the other process may have done all of it
             sight = look(project, choose(project, wish, place, report), to, regions)
             if done := sight.lookup_done():
-                return _nothing_to_do(project, done, sight, report)
+                return nothing_to_do(project, done, sight, report)
         ensure_ready(findings_of(project, sight.plan, place, to, sight.before))
         bases = Bases(project=project, locked_only=wish.locked)
         shop = workshop(project.settings, bases=bases, cold=wish.cold, docker_config=docker_config)
-        return _Release(project=project, wish=wish, to=to, bases=bases, shop=shop, report=report).run(sight)
+        building = Building(project=project, to=to, bases=bases, shop=shop, jobs=wish.jobs, report=report)
+        return Release(
+            project=project, to=to, work=building, dropped=wish.dropped, resume=wish.resume, report=report
+        ).run(sight)
 
 
-def look(project: Project, choice: Choice, to: Destination, regions: tuple[Region, ...]) -> Sight:
+def look(
+    project: Project,
+    choice: Choice,
+    to: Destination,
+    regions: tuple[Region, ...],
+    told: Told = MappingProxyType({}),
+) -> Sight:
+    """`told` is what stands behind bases by the word of those who built on them."""
     present = lookup_bases(project)
     return Sight(
-        plan=_plan(project, choice.units, present, to),
+        plan=_plan(project, choice.units, present, to, told),
         present=present,
         known=supports_of(project.units, project.sources.ends, on=today()),
         before=lookup_record(project.settings, to),
@@ -139,33 +151,64 @@ def look(project: Project, choice: Choice, to: Destination, regions: tuple[Regio
     )
 
 
+class Work(Protocol):
+    """How the units of a release come to stand in the registry: built here, or by others."""
+
+    def prepare(self, sight: Sight) -> tuple[Plan, tuple[str, ...]]:
+        """The plan to carry out, and warnings for the record."""
+
+    def carry_out(self, plan: Plan, journal: Journal, so_far: State) -> Outcome: ...
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Release:
-    """A release with something to do."""
+class Building:
+    """Builds here what is to be built."""
 
     project: Project
-    wish: Wish
     to: Destination
     bases: Bases
     shop: Workshop
+    jobs: int
+    report: Reporter
+
+    def prepare(self, sight: Sight) -> tuple[Plan, tuple[str, ...]]:
+        if not sight.plan.to_build:
+            return sight.plan, ()
+        require_locked([unit.rendered for unit in sight.plan.to_build])
+        self.shop.tools()  # a machine that cannot build is told before a base is made
+        return _with_made_bases(self.project, sight, self.bases, self.to, self.report)
+
+    def carry_out(self, plan: Plan, journal: Journal, so_far: State) -> Outcome:
+        return carry_out(
+            plan,
+            workshop=self.shop,
+            to=self.to,
+            jobs=self.jobs,
+            report=self.report,
+            journal=journal,
+            so_far=so_far,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release with something to do. `dropped` are the platforms that lists may lose."""
+
+    project: Project
+    to: Destination
+    work: Work
+    dropped: frozenset[Platform]
+    resume: bool
     report: Reporter
 
     def run(self, sight: Sight) -> Outcome:
-        plan, warnings = self._with_bases(sight)
+        plan, warnings = self.work.prepare(sight)
         began = start_of(datetime.now(UTC), sight.before)
         journal, so_far = self._begin(sight.left, plan, began)
         if so_far.recorded and (record := _kept(self.project, so_far)):
             return _end_recorded(self.project, record, plan, self.to, journal)
         _tell_clock(began, self.report)
-        outcome = carry_out(
-            plan,
-            workshop=self.shop,
-            to=self.to,
-            jobs=self.wish.jobs,
-            report=self.report,
-            journal=journal,
-            so_far=so_far,
-        )
+        outcome = self.work.carry_out(plan, journal, so_far)
         circumstances = Circumstances(
             to=self.to,
             release=so_far.release,
@@ -204,16 +247,9 @@ class _Release:
         )
         return done.record, done.failures
 
-    def _with_bases(self, sight: Sight) -> tuple[Plan, tuple[str, ...]]:
-        if not sight.plan.to_build:
-            return sight.plan, ()
-        require_locked([unit.rendered for unit in sight.plan.to_build])
-        self.shop.tools()  # a machine that cannot build is told before a base is made
-        return _with_made_bases(self.project, sight, self.bases, self.to, self.report)
-
     def _begin(self, left: State | None, plan: Plan, began: datetime) -> tuple[Journal, State]:
-        settings, dropped = self.project.settings, self.wish.dropped
-        if self.wish.resume and left:
+        settings, dropped = self.project.settings, self.dropped
+        if self.resume and left:
             ensure_fits(left, plan)
             dropped |= {Platform.parse(text) for text in left.began.dropped}
             return go_on(settings, left, plan, self.to, began=began, dropped=dropped, report=self.report)
@@ -237,7 +273,7 @@ def _end_recorded(
     return Outcome(finished=(), lists={}, failures={}, wanted=len(plan.units))
 
 
-def _nothing_to_do(project: Project, record: ReleaseRecord, sight: Sight, report: Reporter) -> Outcome:
+def nothing_to_do(project: Project, record: ReleaseRecord, sight: Sight, report: Reporter) -> Outcome:
     write_record(project.settings, record)
     plan, asked = sight.plan, len(sight.regions) * len(bundles_of(record.home))
     where = f" in {len(sight.regions) + 1} regions" if sight.regions else ""
@@ -260,9 +296,14 @@ def _tell_clock(began: datetime, report: Reporter) -> None:
 
 
 def _plan(
-    project: Project, selected: Sequence[BuildUnit], built: Mapping[str, BuiltBase], to: Destination
+    project: Project,
+    selected: Sequence[BuildUnit],
+    built: Mapping[str, BuiltBase],
+    to: Destination,
+    told: Told = MappingProxyType({}),
 ) -> Plan:
-    return plan_release(selected, project.units, render=renderer(project, identities(project, built)), to=to)
+    render = renderer(project, identities(project, built, told))
+    return plan_release(selected, project.units, render=render, to=to)
 
 
 def _with_made_bases(

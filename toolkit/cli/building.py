@@ -1,0 +1,51 @@
+"""What `release`, `stage`, `publish` and `build` have in common on the command line."""
+
+import os
+
+import click
+
+from toolkit.cli.project import Project
+from toolkit.errors import worst
+from toolkit.oci import Reference
+from toolkit.release import Outcome
+
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=max(2, (os.cpu_count() or 2) // 2),
+    show_default=True,
+    help="Units that are built side by side.",
+)
+cold_option = click.option(
+    "--no-cache", "cold", is_flag=True, help="Run every step of every Dockerfile again."
+)
+locked_option = click.option("--locked", is_flag=True, help="Refuse a base that differs from images.lock.")
+
+dropped_option = click.option(
+    "--allow-drop-platform",
+    "dropped",
+    multiple=True,
+    metavar="OS/ARCH",
+    help="Let a list that has this platform be replaced by one without it. May be repeated.",
+)
+
+
+def base_registries(project: Project) -> tuple[str, ...]:
+    origins = (base.origin for base in project.catalog.bases.values())
+    return tuple(origin.registry for origin in origins if isinstance(origin, Reference))
+
+
+def end(outcome: Outcome) -> None:
+    """Exit with the code of the worst failure after one line for each."""
+    found = {
+        f"{len(outcome.failures)} of {outcome.wanted} units failed": outcome.failures,
+        "further regions lack something; the home region has all of it": outcome.elsewhere,
+    }
+    for head, failures in found.items():
+        if failures:
+            click.echo(f"{head}:", err=True)
+        for name, error in sorted(failures.items()):
+            text = str(error).replace("\n", "\n  ")
+            click.echo(f"  {text if name in str(error) else f'{name}: {text}'}", err=True)
+    if codes := [error.exit_code for failures in found.values() for error in failures.values()]:
+        raise SystemExit(worst(codes))

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from toolkit.blobs import CHUNK, read_into
 from toolkit.errors import Conflict, DigestMismatch
 from toolkit.oci import (
     Descriptor,
@@ -230,7 +231,7 @@ class _BlobPusher:
     def _open(self, blob: Descriptor) -> Iterator[BinaryIO]:
         with self.source.open_blob(blob) as content:
             metered = _Metered(content, lambda sent: self._tell(blob, Fate.SENDING, sent))
-            yield io.BufferedReader(metered, 1 << 20)
+            yield io.BufferedReader(metered, CHUNK)
 
     def _tell(self, blob: Descriptor, fate: Fate, sent: int) -> None:
         self.observe(BlobProgress(repository=self.repository, blob=blob, fate=fate, sent=sent))
@@ -249,11 +250,10 @@ class _Metered(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
-        piece = self._source.read(len(view))
-        view[: len(piece)] = piece
-        self._count += len(piece)
+        count = read_into(self._source, view)
+        self._count += count
         self._tell(self._count)
-        return len(piece)
+        return count
 
 
 def publish_index(

@@ -308,6 +308,7 @@ def test_with_faults_in_every_third_request_an_image_is_published_as_it_is(
     publish_image(manifest, layout, registry=client.registry, repository=repository, tags=["latest"])
     client.registry.upload_blob(repository, BLOB, content)
     assert sum(faults.done.values()) > 5
+    faults.decide = lambda asked: None
     assert client.plain.lookup_descriptor(repository, "latest") == manifest.descriptor()
     assert_stored(client, repository)
 

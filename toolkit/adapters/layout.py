@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
-from toolkit.blobs import BlobCorrupt, CheckedBlob
+from toolkit.blobs import CHUNK, BlobCorrupt, CheckedBlob
 from toolkit.errors import NeedNotMet, UsageError, VerificationFailed
 from toolkit.oci import Descriptor, Digest, Index, Manifest, MediaType, Platform, parse_manifest
 from toolkit.verify import ImageSource
@@ -149,7 +149,7 @@ class OciLayout:
         except OSError as error:
             raise UsageError(f"{self.name}: blob {descriptor.digest} cannot be read: {error}") from error
         with file:
-            yield io.BufferedReader(CheckedBlob(file, descriptor, where=self.name), 1 << 20)
+            yield io.BufferedReader(CheckedBlob(file, descriptor, where=self.name), CHUNK)
 
     def _read_manifest(self, digest: Digest, media_type: str) -> Manifest | Index:
         path = f"blobs/{digest.algorithm}/{digest.hex}"

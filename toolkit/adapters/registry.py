@@ -21,7 +21,7 @@ from toolkit.adapters.registry_errors import no_registry, read_answer
 from toolkit.adapters.registry_http import Connection, Patience
 from toolkit.adapters.registry_upload import PIECE, Uploads, skip
 from toolkit.adapters.throttle import ECR_RATES, Api, Throttle
-from toolkit.blobs import CheckedBlob
+from toolkit.blobs import CHUNK, CheckedBlob
 from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble, RegistryUnavailable
 from toolkit.oci import MANIFEST_TYPES, Descriptor, Digest, Index, Manifest, parse_manifest
 from toolkit.publish import BlobSource, Content, OnSession, Registry, unheard
@@ -32,8 +32,6 @@ from toolkit.verify import ImageSource
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
 _MANIFEST_LIMIT = 4 << 20
 _TAGS_LIMIT = 1 << 20
-
-_CHUNK = 1 << 20
 
 
 class HttpRegistry:
@@ -225,7 +223,7 @@ class HttpRegistry:
     def open_blob(self, repository: str, descriptor: Descriptor) -> Iterator[BinaryIO]:
         with self.open_rest(repository, descriptor, 0) as body:
             checked = CheckedBlob(body, descriptor, where=f"{self.host}/{repository}")
-            yield io.BufferedReader(checked, _CHUNK)
+            yield io.BufferedReader(checked, CHUNK)
 
     @contextmanager
     def open_rest(self, repository: str, descriptor: Descriptor, start: int) -> Iterator[BinaryIO]:
@@ -244,7 +242,7 @@ class HttpRegistry:
                     remedy="Push the image again; the registry's clean-up may have removed it.",
                 )
             if response.status_code not in (200, 206):
-                raise self._dialogue.refusal(call, response, self._connection.read(response, _CHUNK))
+                raise self._dialogue.refusal(call, response, self._connection.read(response, CHUNK))
             body = self._connection.body(response)
             if response.status_code == 200:  # the whole, whatever was asked for
                 skip(body, start)

@@ -5,16 +5,16 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-bl
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, Self
 from urllib.parse import quote
 
 import httpx
 
 from toolkit.adapters.registry_dialogue import Dialogue
 from toolkit.adapters.throttle import Api
-from toolkit.blobs import BlobCorrupt
+from toolkit.blobs import CHUNK, BlobCorrupt
 from toolkit.errors import RegistryTrouble, RegistryUnavailable, ToolkitError
 from toolkit.oci import Descriptor
 from toolkit.publish import Content, OnSession
@@ -23,7 +23,6 @@ from toolkit.publish import Content, OnSession
 # what of a blob may have to be sent twice.
 PIECE = 8 << 20
 
-_CHUNK = 1 << 20
 _RECEIVED = re.compile(r"(?:bytes=)?0-(\d+)")
 _STREAM = {"Content-Type": "application/octet-stream"}
 
@@ -75,7 +74,8 @@ class Uploads:
                 self._cancel(repository, address)
                 on_session("", 0)
                 address = self._start(repository)
-            self._put(job, address, lambda: _stream(blob, content), blob.size)
+            with _Forward(blob, content) as source:
+                self._put(job, address, lambda: source.chunks(range(blob.size)), blob.size)
         except RegistryUnavailable:
             raise
         except ToolkitError:
@@ -136,39 +136,39 @@ class Uploads:
         return None, 0
 
     def _in_pieces(self, job: _Job, address: httpx.URL, offset: int) -> bool:
-        """False when the registry takes no pieces. The blob is proved before its last piece is sent."""
+        """False when the registry takes no pieces."""
         blob, length = job.blob, self._piece or PIECE
-        with job.content() as source:
-            skip(source, offset)
-            piece = _next_piece(source, blob, offset, length)
-            while piece:
-                following = _next_piece(source, blob, offset + len(piece), length)
-                onward = self._patch(job, piece, address, offset)
+        with _Forward(blob, job.content) as source:
+            while offset < blob.size:
+                span = range(offset, min(offset + length, blob.size))
+                onward = self._patch(job, source, address, span)
                 if onward is None:
                     return False
-                address, offset, piece = onward, offset + len(piece), following
+                address, offset = onward, span.stop
                 job.on_session(str(address), offset)
-        if offset != blob.size:
-            raise _other_length(blob)
         self._put(job, address, lambda: b"", 0)
         job.on_session("", blob.size)
         return True
 
-    def _patch(self, job: _Job, piece: bytes, address: httpx.URL, offset: int) -> httpx.URL | None:
-        """Send a piece; where the next one goes, None when the registry does not count it."""
+    def _patch(self, job: _Job, source: "_Forward", address: httpx.URL, span: range) -> httpx.URL | None:
+        """Send the bytes of `span`; where the next go, None when the registry does not count them."""
         plain = self._dialogue.call(
             Api.SEND,
             "PATCH",
             job.repository,
             "",
             what=f"store blob {job.blob.digest} in {job.repository}",
-            headers={**_STREAM, "Content-Range": f"{offset}-{offset + len(piece) - 1}"},
+            headers={
+                **_STREAM,
+                "Content-Length": str(len(span)),
+                "Content-Range": f"{span.start}-{span.stop - 1}",
+            },
         )
-        call = replace(plain, url=address, content=lambda: piece)
+        call = replace(plain, url=address, content=lambda: source.chunks(span))
         response, body = self._dialogue.connection.ask(call)
         if response.status_code in (201, 202, 204):
             found = _RECEIVED.fullmatch(response.headers.get("range", ""))
-            counted = found and int(found[1]) + 1 == offset + len(piece)
+            counted = found and int(found[1]) + 1 == span.stop
             return self._dialogue.location(response) if counted else None
         if response.status_code in _NO_PIECES:
             return None
@@ -200,31 +200,47 @@ class Uploads:
 
 def skip(source: BinaryIO, count: int) -> None:
     """Read past the first `count` bytes."""
-    while count > 0 and (passed := source.read(min(count, _CHUNK))):
+    while count > 0 and (passed := source.read(min(count, CHUNK))):
         count -= len(passed)
 
 
-def _next_piece(source: BinaryIO, blob: Descriptor, offset: int, length: int) -> bytes:
-    """Up to `length` bytes, b"" at the end. Raises BlobCorrupt for a source that is too long."""
-    piece = bytearray()
-    while len(piece) < length and (more := source.read(min(_CHUNK, length - len(piece)))):
-        piece += more
-    if offset + len(piece) > blob.size:
-        raise _other_length(blob)
-    return bytes(piece)
+class _Forward:
+    """A blob that is read forward, no more of it in memory than a chunk; going back opens it anew."""
 
+    def __init__(self, blob: Descriptor, content: Content) -> None:
+        self._blob = blob
+        self._content = content
+        self._opened = ExitStack()
+        self._source: BinaryIO | None = None
+        self._at = 0
 
-def _stream(blob: Descriptor, content: Content) -> Iterator[bytes]:
-    """The blob's bytes; raises BlobCorrupt rather than let a request end short or long."""
-    sent = 0
-    with content() as source:
-        while piece := source.read(_CHUNK):
-            sent += len(piece)
-            if sent > blob.size:
-                break
-            yield piece
-    if sent != blob.size:
-        raise _other_length(blob)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._opened.close()
+
+    def chunks(self, span: range) -> Iterator[bytes]:
+        """The bytes of `span`, the blob's last ones only when the whole of it is proved.
+
+        Raises BlobCorrupt rather than let a request end short or long.
+        """
+        source, left = self._open_at(span.start), len(span)
+        while left:
+            chunk = source.read(min(CHUNK, left))
+            self._at += len(chunk)
+            left -= len(chunk)
+            if not chunk or (self._at == self._blob.size and source.read(1)):
+                raise _other_length(self._blob)
+            yield chunk
+
+    def _open_at(self, position: int) -> BinaryIO:
+        if self._source is None or self._at != position:
+            self._opened.close()
+            self._source = self._opened.enter_context(self._content())
+            skip(self._source, position)
+            self._at = position
+        return self._source
 
 
 def _other_length(blob: Descriptor) -> BlobCorrupt:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from toolkit.blobs import CheckedBlob
+from toolkit.blobs import CHUNK, CheckedBlob
 from toolkit.errors import RegistryAbsent, RegistryUnavailable
 from toolkit.oci import Descriptor, Digest, Index, Manifest
 from toolkit.publish import Content, OnSession, Registry, unheard
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +133,7 @@ class RetryingRegistry:
     def open_blob(self, repository: str, descriptor: Descriptor) -> Iterator[BinaryIO]:
         with self.open_rest(repository, descriptor, 0) as whole:
             checked = CheckedBlob(whole, descriptor, where=f"{self.host}/{repository}")
-            yield io.BufferedReader(checked, _CHUNK)
+            yield io.BufferedReader(checked, CHUNK)
 
     @contextmanager
     def open_rest(self, repository: str, descriptor: Descriptor, start: int) -> Iterator[BinaryIO]:
@@ -149,7 +147,7 @@ class RetryingRegistry:
 
             joined = _Joined(open_at, start, patience)
             joined.open()  # what is not there is told before anybody reads
-            yield io.BufferedReader(joined, _CHUNK)
+            yield io.BufferedReader(joined, CHUNK)
 
     def _patience(self) -> "_Patience":
         return _Patience(self._budget, sleep=self._sleep, random=self._random, on_retry=self._on_retry)

@@ -14,7 +14,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch tables lock data smoke test check bench torture clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch start tables lock data smoke test check bench torture clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ release: venv ## Bring the registry to what images.toml says; write tables to di
 
 batch: venv ## Write the buildspecs of CodeBuild batches that do the same to dist/batch.
 	@$(TOOLKIT) codebuild batch $(PATTERNS) $(ARGS)
+
+start: venv ## Write them and start them at the project PROJECT of CodeBuild, one after another.
+	@$(TOOLKIT) codebuild start --project '$(PROJECT)' $(PATTERNS) $(ARGS)
 
 stage: venv ## Build, verify and push under build tags only; write dist/staged for `make publish`.
 	@$(TOOLKIT) setup

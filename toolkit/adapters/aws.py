@@ -14,6 +14,7 @@ from toolkit.adapters.aws_trouble import error_code, explained
 from toolkit.errors import DeploymentFailed, NeedNotMet
 
 if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -55,6 +56,10 @@ class Aws:
         return self._session.client("logs", config=self._config, verify=self._verify)
 
     @cached_property
+    def codebuild(self) -> "CodeBuildClient":
+        return self._session.client("codebuild", config=self._config, verify=self._verify)
+
+    @cached_property
     def ecr(self) -> "ECRClient":
         return self._session.client("ecr", config=self._config, verify=self._verify)
 
@@ -79,6 +84,7 @@ def is_missing(error: ClientError) -> bool:
 _REMEDIES = {
     "AccessDenied": "Give the caller this permission on it, or use other credentials.",
     "AccessDeniedException": "Give the caller this permission on it, or use other credentials.",
+    "AccountLimitExceededException": "Wait for builds to end, or ask for a higher quota (Service Quotas).",
     "ResourceLimitExceeded": "Ask for a higher quota in the console (Service Quotas), or use another type.",
 }
 

@@ -26,6 +26,11 @@ class Checkout:
         return f"{commit}-dirty" if commit and changed else commit
 
     @property
+    def commit(self) -> str:
+        """What is checked out."""
+        return self._git("rev-parse", "--verify", "HEAD")
+
+    @property
     def source(self) -> str:
         """The origin as a web address, however it was cloned; "" for one that is a path of this machine."""
         return web_address(self._git("config", "--get", "remote.origin.url"))

@@ -1,4 +1,4 @@
-"""`toolkit codebuild batch`."""
+"""`toolkit codebuild batch` and `toolkit codebuild start`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,10 @@ from toolkit.cli.display import reporter
 from toolkit.cli.project import read_project
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
-from toolkit.cli.settings import catalog_option, from_environment, registry_option
+from toolkit.cli.settings import Settings, catalog_option, from_environment, registry_option
 from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
 from toolkit.codebuild.batch import Batch, batches
+from toolkit.errors import NeedNotMet, UsageError
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.selection import Selection, select
 
@@ -51,6 +52,79 @@ def batch(selection: Selection, catalog: str, registry: str, accepted: Sequence[
         path = out / f"batch-{number}.yml"
         path.write_text(each.text)
         click.echo(path)
+
+
+@codebuild.command(
+    epilog="Example: toolkit codebuild start --project images-batch --registry prod --region us-west-2"
+)
+@click.option("--project", required=True, metavar="NAME", help="Of CodeBuild, with batches enabled.")
+@selection_options
+@catalog_option
+@registry_option
+@support_options
+@click.option("--region", default="", metavar="REGION", help="Of the project. Default: AWS_REGION.")
+@click.option(
+    "--source-version",
+    default="",
+    envvar="CODEBUILD_RESOLVED_SOURCE_VERSION",
+    metavar="COMMIT",
+    help="What every build checks out. Default: in a build of CodeBuild its commit, else the one that is "
+    "checked out here.",
+)
+@click.option(
+    "--timeout", type=click.IntRange(1), default=28800, show_default=True, help="Seconds to follow a batch."
+)
+def start(
+    project: str,
+    selection: Selection,
+    catalog: str,
+    registry: str,
+    accepted: Sequence[State],
+    region: str,
+    source_version: str,
+    timeout: int,
+) -> None:
+    """Write batches, start them one after another, and follow them until their lists are published.
+
+    The credentials need codebuild:StartBuildBatch and codebuild:BatchGetBuildBatches on the project, and
+    to read the registry. Nothing is started when nothing changed. Exit 5 when a batch failed; what is not
+    complete is then not published, and running this again builds what is missing.
+    """
+    from toolkit.adapters.codebuild import CodeBuildBatches
+    from toolkit.cli.world import aws
+    from toolkit.codebuild.running import run
+
+    settings = from_environment(catalog)
+    if not (region or settings.region):
+        raise NeedNotMet("no region is set", remedy="Set AWS_REGION, or name it: --region us-west-2")
+    version = source_version or _committed(settings)
+    with reporter(as_json=False) as report:
+        found = _batches(selection, catalog, registry, accepted, report)
+        if not found:
+            return
+        services = aws(settings, region or settings.region)
+        service = CodeBuildBatches(services, project=project, source_version=version)
+        try:
+            run(found, service, report, patience=timeout)
+        except KeyboardInterrupt:
+            click.echo("a batch that was started goes on by itself; stop it in CodeBuild", err=True)
+            raise
+
+
+def _committed(settings: Settings) -> str:
+    """The commit whose images were planned. Raises UsageError where there is none that builds could take."""
+    from toolkit.adapters.git import Checkout
+
+    checkout = Checkout(
+        directory=settings.project, sources=(settings.catalog, settings.lock, settings.dockerfiles)
+    )
+    if not checkout.commit or checkout.revision.endswith("-dirty"):
+        what = "differ from the commit that is checked out" if checkout.commit else "are in no git checkout"
+        raise UsageError(
+            f"the sources of the images {what}: CodeBuild would build others than were planned",
+            remedy="Commit and push images.toml, images.lock and dockerfiles/, or name a --source-version.",
+        )
+    return checkout.commit
 
 
 def _batches(

@@ -14,7 +14,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch start tables lock data smoke test check bench torture clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch start tables lock data smoke test unit check bench torture clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ test: devenv check ## All tests, on the real engine, registry and images; sets i
 	@$(TOOLKIT) release default 'mxnet-*-cpu-*'
 	@scripts/browser.sh
 	@$(VENV)/bin/python -m pytest --durations 10 $(ARGS)
+
+unit: devenv ## The tests that need no engine and no network.
+	@$(VENV)/bin/python -m pytest -q tests/unit tests/serving $(ARGS)
 
 check: devenv ## ruff, mypy --strict, import contract, hadolint on the rendered files.
 	@$(VENV)/bin/ruff check .

@@ -18,7 +18,8 @@ class BuildRequest:
     None when FROM names an image of a registry;
     `layout` is the directory to make, `log` the file that gets Buildx's plain progress.
     `downloads` is the directory that becomes the named context `downloads`, None for units without any.
-    `revision` and `source` become labels. `cold` builds without any cached step.
+    `revision` and `source` become labels. `cold` builds without any cached step. `step_cache` is the
+    reference under which a registry keeps the steps of earlier builds, to be read and written; "" for none.
     """
 
     rendered: RenderedUnit
@@ -29,6 +30,7 @@ class BuildRequest:
     source: str
     downloads: Path | None = None
     cold: bool = False
+    step_cache: str = ""
 
 
 OnStage = Callable[[str], None]

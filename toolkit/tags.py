@@ -6,10 +6,12 @@ list tag         2.9.1-cpu-py39-debian11-sagemaker, with -r2 after it for revisi
 arch tag         2.9.1-cpu-py39-debian11-sagemaker-arm64
 build tag        b-0123456789abcdef
 staged tag       b-0123456789abcdef-0123456789ab
+cache tag        tensorflow-2.9.1-cpu-py39-debian11-sagemaker-arm64, in a repository for caches alone
 
 An image of a vendor's SDK has its version between Python and os, as AWS has: `py310-sdk2.20.2-ubuntu20.04`.
 """
 
+import hashlib
 import re
 
 from toolkit.oci import Architecture, Digest
@@ -92,6 +94,17 @@ def staged_tag(build_id: str, digest: Digest) -> str:
     Raises ValueError unless `build_id` is 16 or more hex digits.
     """
     return f"{build_tag(build_id)}-{digest.hex[:12]}"
+
+
+def cache_tag(identifier: str) -> str:
+    """The tag of a unit's build cache: its identifier, so that it is found whatever changed in the unit.
+
+    One that is longer than a tag may be ends with a hash of the whole.
+    """
+    if len(identifier) <= TAG_LIMIT:
+        return identifier
+    rest = hashlib.sha256(identifier.encode()).hexdigest()[:16]
+    return f"{identifier[: TAG_LIMIT - len(rest) - 1]}-{rest}"
 
 
 def is_tag(text: str) -> bool:

@@ -50,6 +50,21 @@ def test_it_makes_what_the_catalog_wants_in_every_region_and_then_has_nothing_to
     assert not [each for each in asked if each.startswith(("Put", "Set", "Create", "Delete"))]
 
 
+def test_the_repository_of_build_caches_is_made_at_home_alone_and_its_tags_may_move(
+    ecr_project: EcrProject,
+) -> None:
+    cache = f"{ecr_project.prefix}-steps"
+    ecr_project.table(regions='["eu-central-1"]', cache=f'"{cache}"')
+    done = ecr_project.run("ecr", "ensure")
+    assert done.code == 0, done.err
+    (made,) = [each for each in _in(ecr_project, "us-west-2") if each["repositoryName"] == cache]
+    assert made["imageTagMutability"] == "MUTABLE"
+    assert cache not in [each["repositoryName"] for each in _in(ecr_project, "eu-central-1")]
+    policy = json.loads(ecr_project.api.get_lifecycle_policy(repositoryName=cache)["lifecyclePolicyText"])
+    assert [rule["selection"]["tagStatus"] for rule in policy["rules"]] == ["untagged", "any"]
+    assert ecr_project.run("ecr", "ensure").out.startswith("nothing to change")
+
+
 def _in(project: EcrProject, region: str) -> list[Any]:
     client = project.ecr.api(region)
     found = client.describe_repositories()["repositories"]

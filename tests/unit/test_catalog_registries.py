@@ -10,7 +10,7 @@ import tomli
 from tests.projects import CATALOG
 from toolkit.catalog import EcrRegistry, OciRegistry, parse_catalog
 from toolkit.catalog.registry import Encryption, ScanMode
-from toolkit.cli.registries import Place, get_ecr, get_place
+from toolkit.cli.registries import Place, get_ecr, get_place, with_cache
 from toolkit.errors import CatalogInvalid, UsageError
 
 REGISTRIES = """
@@ -25,6 +25,7 @@ encryption = "KMS"
 kms_key = "alias/images"
 scan = "manual"
 unpublished_days = 30
+cache = "build-cache"
 
 [registries.here]
 kind = "oci"
@@ -48,11 +49,14 @@ def test_registries_have_names_and_the_hosts_of_their_regions() -> None:
         kms_key="alias/images",
         scan=ScanMode.MANUAL,
         unpublished_days=30,
+        cache="build-cache",
         line=line,
     )
     assert prod.host == "123456789012.dkr.ecr.us-west-2.amazonaws.com"
     assert list(prod.hosts) == ["us-west-2", "eu-central-1"]
-    assert found["here"] == OciRegistry(name="here", host="localhost:5000", prefix="demo", line=line + 12)
+    assert found["here"] == OciRegistry(
+        name="here", host="localhost:5000", prefix="demo", cache="", line=line + 13
+    )
 
 
 def test_what_a_registry_of_ecr_leaves_out_is_what_ecr_does_by_itself_and_a_scan_of_each_push() -> None:
@@ -119,3 +123,14 @@ def test_the_only_registry_of_ecr_needs_no_name() -> None:
         get_ecr("", {})
     with pytest.raises(UsageError, match="several registries"):
         get_ecr("", parse_catalog(CATALOG + REGISTRIES + ECR.replace("prod", "other")).registries)
+
+
+def test_the_command_line_has_the_last_word_on_the_build_cache() -> None:
+    known = parse_catalog(CATALOG + REGISTRIES).registries
+    place = get_place("prod", lambda: known)
+    assert place.cache == "build-cache"
+    assert with_cache(place, None) == place
+    assert with_cache(place, "").cache == ""
+    assert with_cache(get_place("here", lambda: known), "team/steps").cache == "team/steps"
+    with pytest.raises(UsageError, match="Did you mean"):
+        with_cache(place, "Team/Steps")

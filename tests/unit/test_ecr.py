@@ -29,6 +29,7 @@ from toolkit.ecr.settings import (
     ReplicationRule,
     RepositorySettings,
     repositories_of,
+    wanted_cache,
     wanted_replication,
     wanted_settings,
 )
@@ -457,6 +458,35 @@ def test_who_pulls_may_not_push_and_who_releases_may_not_delete() -> None:
     assert actions[Purpose.PULL] < actions[Purpose.RELEASE]
     assert not any("Delete" in each or "Create" in each for each in actions[Purpose.RELEASE])
     assert "ecr:CreateRepository" in actions[Purpose.ENSURE]
+
+
+CACHED = TABLE + 'cache = "build-cache"\n'
+
+
+def test_the_repository_of_build_caches_is_mutable_and_expires_what_was_replaced_or_never_renewed() -> None:
+    registry = prod(CACHED)
+    others = {"Version": "2012-10-17", "Statement": [{"Sid": "Theirs", "Effect": "Deny"}]}
+    (cache,) = wanted_cache(registry, "us-west-2", {"build-cache": settings(policy=others)})
+    assert (cache.name, cache.mutability, cache.filters) == ("build-cache", MUTABLE, ())
+    assert cache.policy == others
+    policy = parse_policy(json.dumps(cache.lifecycle))
+    images = [
+        stored(1, "pytorch-arm64", days=3),
+        stored(2, days=3),
+        stored(3, days=0.5),
+        stored(4, "left-the-catalog", days=61),
+    ]
+    assert set(taken_at(policy, images, NOW)) == {digest(2), digest(4)}
+    assert wanted_cache(registry, "eu-central-1", {}) == ()
+    assert wanted_cache(prod(), "us-west-2", {}) == ()
+
+
+def test_only_who_releases_may_write_build_caches_and_only_at_home() -> None:
+    home = "arn:aws:ecr:us-west-2:123456789012:repository/build-cache"
+    documents = {purpose: json.dumps(identity_policy(purpose, prod(CACHED), ["ml/x"])) for purpose in Purpose}
+    assert home in documents[Purpose.RELEASE] and home in documents[Purpose.ENSURE]
+    assert "build-cache" not in documents[Purpose.PULL]
+    assert not any("eu-central-1:123456789012:repository/build-cache" in text for text in documents.values())
 
 
 def test_policies_in_china_have_its_partition() -> None:

@@ -18,6 +18,7 @@ from toolkit.adapters.context import link_or_copy, write_context
 from toolkit.adapters.healing import loaded_base
 from toolkit.adapters.packing import pack
 from toolkit.adapters.private import private_files
+from toolkit.adapters.step_cache import cache_source, cache_target
 from toolkit.adapters.wheels import locked_wheels
 from toolkit.build import HALF_A_BASE, Builder, BuildRequest, OnStage, explain_failure, stage_of
 from toolkit.errors import NeedNotMet
@@ -124,6 +125,8 @@ class BuildxBuilder:
             build_args={"SOURCE_DATE_EPOCH": str(epoch(rendered.created))},
             builder=self.builder,
             cache=not request.cold,
+            cache_from=cache_source(request.step_cache) if request.step_cache and not request.cold else None,
+            cache_to=cache_target(request.step_cache) if request.step_cache else None,
             labels={**rendered.labels, **_provenance_labels(request)},
             output=exporter(exported, docker=media_family(rendered.unit.consumer) == "docker"),
             platforms=[str(rendered.unit.platform)],

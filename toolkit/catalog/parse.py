@@ -11,7 +11,7 @@ from toolkit.catalog.images import Surroundings, read_image
 from toolkit.catalog.mirrors import read_mirrors
 from toolkit.catalog.model import Catalog, Image
 from toolkit.catalog.positions import locate
-from toolkit.catalog.registries import read_registries
+from toolkit.catalog.registries import check_caches, read_registries
 from toolkit.catalog.sources import Sources, read_sources
 from toolkit.catalog.syntax import read_bytes, read_toml
 from toolkit.catalog.table import Table
@@ -64,6 +64,7 @@ def read_catalog(top: Table, faults: Faults, *, templates: Collection[str] | Non
             unreadable.append(str(framework) if is_known else "")
     cells = name_cells(images)
     check_names(cells, faults)
+    check_caches(registries, images, faults)
     if "images" not in unreadable_tables:
         if not tuple(image_tables):
             top.fault(top.at("images"), "there is no image: add a table [images.NAME]")

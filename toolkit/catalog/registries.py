@@ -1,7 +1,10 @@
 """[registries.NAME] → CatalogRegistry: names for the places that releases go to."""
 
+from collections.abc import Iterable, Mapping
+
 from toolkit.catalog import grammar
 from toolkit.catalog.faults import Faults, did_you_mean, quote
+from toolkit.catalog.model import Image
 from toolkit.catalog.positions import Path
 from toolkit.catalog.registry import (
     CatalogRegistry,
@@ -44,8 +47,9 @@ def _read(name: str, table: Table, kind: RegistryKind | None) -> CatalogRegistry
 def _read_oci(name: str, table: Table) -> OciRegistry:
     host = table.text("host", grammar.REGISTRY_HOST)
     prefix = table.text("prefix", grammar.REPOSITORY, default="")
+    cache = _cache(table)
     table.close()
-    return OciRegistry(name=name, host=host, prefix=prefix, line=table.line(table.path))
+    return OciRegistry(name=name, host=host, prefix=prefix, cache=cache, line=table.line(table.path))
 
 
 def _read_ecr(name: str, table: Table) -> EcrRegistry:
@@ -63,6 +67,7 @@ def _read_ecr(name: str, table: Table) -> EcrRegistry:
     scan = table.choice("scan", ScanMode, required=False) or ScanMode.ON_PUSH
     keeps = "unpublished_days" in table
     days = table.count("unpublished_days", default=1)
+    cache = _cache(table)
     table.close()
     return EcrRegistry(
         name=name,
@@ -75,8 +80,29 @@ def _read_ecr(name: str, table: Table) -> EcrRegistry:
         kms_key=kms_key,
         scan=scan,
         unpublished_days=days if keeps else None,
+        cache=cache,
         line=table.line(table.path),
     )
+
+
+def _cache(table: Table) -> str:
+    """A whole name, which `prefix` does not stand before: rules of replication go by prefixes, and a cache
+    that was copied to further regions would cost its transfer and serve nobody."""
+    return table.text("cache", grammar.REPOSITORY, default="")
+
+
+def check_caches(registries: Mapping[str, CatalogRegistry], images: Iterable[Image], faults: Faults) -> None:
+    """A cache has a repository of its own: its tags move with every build, and what they leave expires."""
+    repositories = {image.repository: image for image in reversed(tuple(images))}
+    for name, registry in registries.items():
+        start = f"{registry.prefix}/" if registry.prefix else ""
+        taken = repositories.get(registry.cache.removeprefix(start)) if registry.cache else None
+        if taken and registry.cache.startswith(start):
+            faults.add(
+                ("registries", name, "cache"),
+                f"registry {quote(name)}: cache {quote(registry.cache)} is the repository of image "
+                f"{quote(taken.name)} (line {taken.line}): give the cache a name of its own",
+            )
 
 
 def _region(table: Table) -> str:

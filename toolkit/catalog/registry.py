@@ -34,11 +34,15 @@ class ScanMode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class OciRegistry:
-    """A registry that is reached as `host`, HOST[:PORT]; `prefix` stands before every repository."""
+    """A registry that is reached as `host`, HOST[:PORT]; `prefix` stands before every repository.
+
+    `cache` is the whole name of the repository that keeps the steps of builds, "" for none.
+    """
 
     name: str
     host: str
     prefix: str
+    cache: str
     line: int
 
 
@@ -47,7 +51,8 @@ class EcrRegistry:
     """Amazon ECR of one account: home region, further `regions`, and the `accounts` that pull.
 
     `kms_key` is "" for the key that AWS manages. Images that no public tag ever named are expired
-    after `unpublished_days`; None leaves their lifecycle alone.
+    after `unpublished_days`; None leaves their lifecycle alone. `cache` is the whole name of the repository
+    of the home region that keeps the steps of builds, "" for none.
     """
 
     name: str
@@ -60,6 +65,7 @@ class EcrRegistry:
     kms_key: str
     scan: ScanMode
     unpublished_days: int | None
+    cache: str
     line: int
 
     @property

@@ -1,6 +1,8 @@
 """What `release`, `stage`, `publish` and `build` have in common on the command line."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -28,6 +30,21 @@ dropped_option = click.option(
     metavar="OS/ARCH",
     help="Let a list that has this platform be replaced by one without it. May be repeated.",
 )
+
+
+def cache_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`cache`: a repository, "" for none, None for what the catalog says of the registry."""
+    named = click.option(
+        "--registry-cache",
+        "cache",
+        metavar="REPOSITORY",
+        help="Keep the steps of builds in this repository of the registry's host, for builds on other "
+        "machines. Usual is `cache` of [registries.NAME] in the catalog, without it none.",
+    )
+    none = click.option(
+        "--no-registry-cache", "cache", flag_value="", help="Neither read nor write such a cache."
+    )
+    return named(none(command))
 
 
 def base_registries(project: Project) -> tuple[str, ...]:

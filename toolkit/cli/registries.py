@@ -1,9 +1,9 @@
 """`--registry`: a host, or the name of a [registries] table of the catalog."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from toolkit.catalog.grammar import REGISTRY_NAME
+from toolkit.catalog.grammar import REGISTRY_NAME, REPOSITORY
 from toolkit.catalog.registry import CatalogRegistry, EcrRegistry
 from toolkit.cli.settings import Settings, split_registry
 from toolkit.errors import UsageError
@@ -15,12 +15,14 @@ Registries = Mapping[str, CatalogRegistry]
 class Place:
     """Where images go: HOST[:PORT] and the path before every repository.
 
-    `ecr` is what the catalog says of this place, None when it says nothing or is no Amazon ECR.
+    `ecr` is what the catalog says of this place, None when it says nothing or is no Amazon ECR. `cache` is
+    the repository of its host that keeps the steps of builds, "" for none.
     """
 
     host: str
     prefix: str
     ecr: EcrRegistry | None = None
+    cache: str = ""
 
     def __str__(self) -> str:
         return f"{self.host}/{self.prefix}" if self.prefix else self.host
@@ -35,7 +37,22 @@ def get_place(text: str, registries: Callable[[], Registries]) -> Place:
     if text not in known:
         raise UsageError(f"{text!r} is not a registry of the catalog", remedy=_remedy(text, known))
     found = known[text]
-    return Place(host=found.host, prefix=found.prefix, ecr=found if isinstance(found, EcrRegistry) else None)
+    ecr = found if isinstance(found, EcrRegistry) else None
+    return Place(host=found.host, prefix=found.prefix, ecr=ecr, cache=found.cache)
+
+
+def with_cache(place: Place, repository: str | None) -> Place:
+    """The place with the cache that the command line names, "" for none; None leaves it the catalog's.
+
+    Raises UsageError for what is no repository.
+    """
+    if repository is None:
+        return place
+    if repository and (problem := REPOSITORY.problem(repository)):
+        raise UsageError(
+            f"--registry-cache: {repository!r} {problem}", remedy="Name a repository of the same host."
+        )
+    return replace(place, cache=repository)
 
 
 def get_ecr(text: str, registries: Registries) -> EcrRegistry:

@@ -7,6 +7,7 @@ import click
 from toolkit.catalog.model import State
 from toolkit.cli.building import (
     base_registries,
+    cache_options,
     cold_option,
     dropped_option,
     end,
@@ -16,7 +17,7 @@ from toolkit.cli.building import (
 from toolkit.cli.credentials import private_docker_config
 from toolkit.cli.display import reporter
 from toolkit.cli.project import identities, read_project, renderer
-from toolkit.cli.registries import get_place
+from toolkit.cli.registries import get_place, with_cache
 from toolkit.cli.releasing import Wish, bring, choose
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
@@ -43,6 +44,7 @@ from toolkit.workshop import build_only
     is_flag=True,
     help="Go on with the release that was cut off: with its images, under its id.",
 )
+@cache_options
 @json_option
 def release(
     selection: Selection,
@@ -54,6 +56,7 @@ def release(
     locked: bool,
     accepted: Sequence[State],
     dropped: tuple[str, ...],
+    cache: str | None,
     as_json: bool,
 ) -> None:
     """Bring the registry to what images.toml says; write dist/release.json and the URI tables.
@@ -72,7 +75,7 @@ def release(
         locked=locked,
         accepted=accepted,
     )
-    place = get_place(registry, lambda: project.catalog.registries)
+    place = with_cache(get_place(registry, lambda: project.catalog.registries), cache)
     registries = (place.host, *base_registries(project))
     with reporter(as_json=as_json) as report:
         choice = choose(project, wish, place, report)

@@ -18,7 +18,7 @@ from toolkit.cli.project import Project, Told, identities, renderer
 from toolkit.cli.records import keep_record, lookup_kept, lookup_record, push_record, write_record
 from toolkit.cli.registries import Place
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
-from toolkit.cli.world import Bases, destination, layouts, lookup_bases, workshop
+from toolkit.cli.world import Bases, destination, layouts, lookup_bases, step_cache, workshop
 from toolkit.distribution import Region, bundles_of, distribute, is_distributed
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.journal import Ended, Journal, Recorded, State
@@ -125,7 +125,13 @@ def bring(
                 return nothing_to_do(project, done, sight, report)
         ensure_ready(findings_of(project, sight.plan, place, to, sight.before))
         bases = Bases(project=project, locked_only=wish.locked)
-        shop = workshop(project.settings, bases=bases, cold=wish.cold, docker_config=docker_config)
+        shop = workshop(
+            project.settings,
+            bases=bases,
+            cold=wish.cold,
+            docker_config=docker_config,
+            cache=step_cache(place, report),
+        )
         building = Building(project=project, to=to, bases=bases, shop=shop, jobs=wish.jobs, report=report)
         return Release(
             project=project, to=to, work=building, dropped=wish.dropped, resume=wish.resume, report=report

@@ -8,18 +8,25 @@ import click
 
 import toolkit
 from toolkit.catalog.model import State
-from toolkit.cli.building import base_registries, cold_option, end, jobs_option, locked_option
+from toolkit.cli.building import (
+    base_registries,
+    cache_options,
+    cold_option,
+    end,
+    jobs_option,
+    locked_option,
+)
 from toolkit.cli.credentials import private_docker_config
 from toolkit.cli.display import reporter
 from toolkit.cli.preflight import findings_of
 from toolkit.cli.project import Project, identities, read_project
 from toolkit.cli.records import replace_file
-from toolkit.cli.registries import Place, get_place
+from toolkit.cli.registries import Place, get_place, with_cache
 from toolkit.cli.releasing import Building, Choice, look
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
-from toolkit.cli.world import Bases, destination, layouts, workshop
+from toolkit.cli.world import Bases, destination, layouts, step_cache, workshop
 from toolkit.handover import push_staged, staged_of
 from toolkit.planning import Destination
 from toolkit.preflight import ensure_ready
@@ -46,6 +53,7 @@ from toolkit.units import BuildUnit
 @cold_option
 @locked_option
 @support_options
+@cache_options
 @json_option
 def stage(
     selection: Selection,
@@ -56,6 +64,7 @@ def stage(
     cold: bool,
     locked: bool,
     accepted: Sequence[State],
+    cache: str | None,
     as_json: bool,
 ) -> None:
     """Build what is not there yet, verify it and push it under its `b-` tag, which nobody deploys.
@@ -67,7 +76,7 @@ def stage(
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
     refuse_unsupported(project, selected, accepted)
-    place = get_place(registry, lambda: project.catalog.registries)
+    place = with_cache(get_place(registry, lambda: project.catalog.registries), cache)
     with (
         reporter(as_json=as_json) as report,
         private_docker_config(project.settings, (place.host, *base_registries(project))) as docker_config,
@@ -111,7 +120,13 @@ class _Staging:
             sight = look(self.project, Choice(units=tuple(selected), left=None), self.to, ())
             ensure_ready(findings_of(self.project, sight.plan, self.place, self.to, sight.before))
             bases = Bases(project=self.project, locked_only=self.locked)
-            shop = workshop(settings, bases=bases, cold=self.cold, docker_config=self.docker_config)
+            shop = workshop(
+                settings,
+                bases=bases,
+                cold=self.cold,
+                docker_config=self.docker_config,
+                cache=step_cache(self.place, self.report),
+            )
             building = Building(
                 project=self.project, to=self.to, bases=bases, shop=shop, jobs=self.jobs, report=self.report
             )

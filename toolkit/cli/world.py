@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from toolkit.adapters.aws import Aws
     from toolkit.adapters.journal import Journals
     from toolkit.adapters.retry import Budget
+    from toolkit.adapters.step_cache import StepCache
     from toolkit.deployers.sagemaker_checks import Cloud
 
 
@@ -188,18 +189,24 @@ def look(settings: Settings, registry: str) -> Facts:
 
 
 def workshop(
-    settings: Settings, *, bases: Bases, cold: bool, docker_config: Callable[[], Path] | None = None
+    settings: Settings,
+    *,
+    bases: Bases,
+    cold: bool,
+    docker_config: Callable[[], Path] | None = None,
+    cache: "StepCache | None" = None,
 ) -> Workshop:
     """Buildx on this machine's engine, looked for when something is to be built.
 
-    `docker_config` gives the directory that docker clients are to take in place of their own.
+    `docker_config` gives the directory that docker clients are to take in place of their own; `cache` is
+    where a registry keeps the steps of earlier builds.
     """
     from toolkit.adapters.git import Checkout
 
     sources = (settings.catalog, settings.lock, settings.dockerfiles)
     checkout = Checkout(directory=settings.project, sources=sources)
     return Workshop(
-        tools=functools.cache(functools.partial(building_tools, settings, docker_config)),
+        tools=functools.cache(functools.partial(building_tools, settings, docker_config, cache)),
         fetch=fetching(settings),
         base_layout=bases.layout_of,
         layout=_open_layout,
@@ -236,10 +243,25 @@ def journals(settings: Settings) -> "Journals":
     return Journals(settings.dist / "journal")
 
 
-def building_tools(settings: Settings, docker_config: Callable[[], Path] | None = None) -> Tools:
+def step_cache(place: Place, report: Reporter) -> "StepCache | None":
+    """Where a registry keeps the steps of builds, if it does; its first trouble is told as a warning."""
+    from toolkit.adapters.step_cache import StepCache
+
+    def warn(text: str) -> None:
+        report(Event(kind=Kind.WARNING, text=text))
+
+    return StepCache(repository=f"{place.host}/{place.cache}", warn=warn) if place.cache else None
+
+
+def building_tools(
+    settings: Settings,
+    docker_config: Callable[[], Path] | None = None,
+    cache: "StepCache | None" = None,
+) -> Tools:
     """Raises NeedNotMet, with every lack, where nothing can be built."""
     from toolkit.adapters.buildx import BuildxBuilder
     from toolkit.adapters.engine import ask_versions
+    from toolkit.adapters.step_cache import CachingBuilder
     from toolkit.adapters.uv import ensure_uv
 
     facts = ask_versions(look(settings, DEFAULT_REGISTRY))
@@ -252,7 +274,8 @@ def building_tools(settings: Settings, docker_config: Callable[[], Path] | None 
         find_links=tuple(settings.project / each for each in where.find_links if "://" not in each),
         docker_config=docker_config,
     )
-    return Tools(builder=builder, native=frozenset({native}))
+    cached = CachingBuilder(inner=builder, cache=cache) if cache else builder
+    return Tools(builder=cached, native=frozenset({native}))
 
 
 def _open_layout(path: Path) -> ImageSource:

@@ -12,6 +12,7 @@ from toolkit.ecr.settings import (
     ReplicationRule,
     RepositorySettings,
     repositories_of,
+    wanted_cache,
     wanted_replication,
     wanted_settings,
 )
@@ -85,8 +86,9 @@ def look(
     checked = 0
     names = repositories_of(registry, units)
     for control in controls:
-        observed = control.lookup_repositories(names)
-        for wanted in wanted_settings(registry, units, observed):
+        observed = control.lookup_repositories([*names, registry.cache] if registry.cache else names)
+        rows = wanted_settings(registry, units, observed)
+        for wanted in (*rows, *wanted_cache(registry, control.region, observed)):
             there = observed.get(wanted.name)
             changes += repository_changes(control.region, wanted, there)
             if problem := lasting_difference(control.region, wanted, there):

@@ -21,6 +21,9 @@ from toolkit.oci import Digest
 KEPT_FOREVER = 999_999
 _MOST_IMAGES = 100_000
 
+# A unit that nothing changed for so long has mirrors and bases that moved on: its steps would not be hit.
+CACHE_DAYS = 60
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredImage:
@@ -98,6 +101,31 @@ def wanted_policy(filters: Sequence[str], days: int) -> Mapping[str, Any]:
         "action": {"type": "expire"},
     }
     return {"rules": [*kept, expired]}
+
+
+def cache_policy() -> Mapping[str, Any]:
+    """For a repository of build caches: what a newer cache has replaced goes after a day, and what nothing
+    renewed after CACHE_DAYS, as of units that have left the catalog.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
+    """
+    rules = (("untagged", 1, "Replaced caches: 1 day"), ("any", CACHE_DAYS, f"Caches: {CACHE_DAYS} days"))
+    return {
+        "rules": [
+            {
+                "rulePriority": priority,
+                "description": description,
+                "selection": {
+                    "tagStatus": status,
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": days,
+                },
+                "action": {"type": "expire"},
+            }
+            for priority, (status, days, description) in enumerate(rules, start=1)
+        ]
+    }
 
 
 def parse_policy(text: str) -> tuple[Rule, ...]:

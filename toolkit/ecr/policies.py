@@ -29,6 +29,16 @@ _PUSH = (
     "ecr:StartImageScan",
     "ecr:UploadLayerPart",
 )
+# What BuildKit sends to read and to write a cache.
+_CACHE = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
 _ENSURE = (
     "ecr:CreateRepository",
     "ecr:DeleteRepositoryPolicy",
@@ -56,11 +66,8 @@ class Purpose(StrEnum):
 
 def identity_policy(purpose: Purpose, registry: EcrRegistry, repositories: Sequence[str]) -> Document:
     """The least that AWS must allow for `purpose`, in all regions of the registry."""
-    arns = [
-        f"arn:{get_partition(region).name}:ecr:{region}:{registry.account}:repository/{name}"
-        for region in registry.hosts
-        for name in repositories
-    ]
+    arns = [_arn(registry, region, name) for region in registry.hosts for name in repositories]
+    caches = [_arn(registry, registry.region, registry.cache)] if registry.cache else []
     # A token opens every registry that its owner may use: this action has no narrower resource.
     token = _allow("Token", ("ecr:GetAuthorizationToken",), "*")
     match purpose:
@@ -68,17 +75,23 @@ def identity_policy(purpose: Purpose, registry: EcrRegistry, repositories: Seque
             statements = [token, _allow("Pull", _PULL, arns)]
         case Purpose.RELEASE:
             statements = [token, _allow("Release", tuple(sorted((*_PULL, *_PUSH))), arns)]
+            if caches:
+                statements.append(_allow("BuildCache", _CACHE, caches))
             if registry.regions:  # whether replication is to be waited for
                 statements.append(_allow("Replication", ("ecr:DescribeRegistry",), "*"))
         case Purpose.ENSURE:
             pull = tuple(sorted((*_ENSURE, *_PULL, "ecr:ListImages")))
-            statements = [token, _allow("Repositories", pull, arns)]
+            statements = [token, _allow("Repositories", pull, [*arns, *caches])]
             if registry.regions:
                 statements += [_allow("Replication", _REGISTRY, "*"), _service_role(registry)]
             if registry.kms_key:
                 keys = ("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant")
                 statements.append(_allow("Key", keys, "*"))
     return {"Version": VERSION, "Statement": statements}
+
+
+def _arn(registry: EcrRegistry, region: str, repository: str) -> str:
+    return f"arn:{get_partition(region).name}:ecr:{region}:{registry.account}:repository/{repository}"
 
 
 def _allow(sid: str, actions: Sequence[str], resource: str | Sequence[str]) -> dict[str, Any]:
@@ -102,7 +115,7 @@ def repository_policy(registry: EcrRegistry, before: Document | None) -> Documen
 
     None when there is nothing to say.
     """
-    others = [each for each in (before or {}).get("Statement", ()) if each.get("Sid") != PULL_SID]
+    others = statements_of_others(before)
     partition = get_partition(registry.region).name
     ours = {
         "Sid": PULL_SID,
@@ -110,10 +123,17 @@ def repository_policy(registry: EcrRegistry, before: Document | None) -> Documen
         "Principal": {"AWS": [f"arn:{partition}:iam::{account}:root" for account in registry.accounts]},
         "Action": list(_PULL),
     }
-    statements = [*others, ours] if registry.accounts else others
-    return (
-        {"Version": (before or {}).get("Version", VERSION), "Statement": statements} if statements else None
-    )
+    if not registry.accounts:
+        return others
+    told = others or {"Version": (before or {}).get("Version", VERSION), "Statement": []}
+    return {**told, "Statement": [*told["Statement"], ours]}
+
+
+def statements_of_others(policy: Document | None) -> Document | None:
+    """The policy without our statement; None when nothing is left of it."""
+    before = policy or {}
+    others = [each for each in before.get("Statement", ()) if each.get("Sid") != PULL_SID]
+    return {"Version": before.get("Version", VERSION), "Statement": others} if others else None
 
 
 def comparable(document: Document | None) -> object:

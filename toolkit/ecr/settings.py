@@ -7,8 +7,8 @@ from typing import Any
 
 from toolkit.catalog.registry import EcrRegistry, Encryption, ScanMode
 from toolkit.ecr.immutability import exclusion_filters, fits, fixed_tags, movable_tags
-from toolkit.ecr.lifecycle import wanted_policy
-from toolkit.ecr.policies import Document, repository_policy
+from toolkit.ecr.lifecycle import cache_policy, wanted_policy
+from toolkit.ecr.policies import Document, repository_policy, statements_of_others
 from toolkit.record import NEWEST, RELEASES
 from toolkit.units import BuildUnit
 
@@ -64,6 +64,30 @@ def full_name(registry: EcrRegistry, repository: str) -> str:
 def repositories_of(registry: EcrRegistry, units: Iterable[BuildUnit]) -> tuple[str, ...]:
     """Full names: those of the catalog, and the one for records."""
     return tuple(sorted({full_name(registry, name) for name in (*(u.repository for u in units), RELEASES)}))
+
+
+def wanted_cache(
+    registry: EcrRegistry, region: str, observed: Mapping[str, RepositorySettings]
+) -> tuple[RepositorySettings, ...]:
+    """The repository of build caches, which only the home region has: builds read and write there.
+
+    BuildKit moves its tags with each build. ECR takes a cache that is an image's manifest of OCI media types:
+    https://aws.amazon.com/blogs/containers/announcing-remote-cache-support-in-amazon-ecr-for-buildkit-clients/
+    """
+    if not registry.cache or region != registry.region:
+        return ()
+    before = observed.get(registry.cache)
+    cache = RepositorySettings(
+        name=registry.cache,
+        mutability=Mutability.MUTABLE,
+        filters=(),
+        scans_on_push=False,
+        encryption=registry.encryption,
+        kms_key=registry.kms_key,
+        policy=statements_of_others(before.policy if before else None),
+        lifecycle=cache_policy(),
+    )
+    return (cache,)
 
 
 def wanted_settings(

@@ -4,7 +4,7 @@ import functools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,7 +206,7 @@ def workshop(
     sources = (settings.catalog, settings.lock, settings.dockerfiles)
     checkout = Checkout(directory=settings.project, sources=sources)
     return Workshop(
-        tools=functools.cache(functools.partial(building_tools, settings, docker_config, cache)),
+        tools=functools.cache(functools.partial(_tools, settings, docker_config, cache)),
         fetch=fetching(settings),
         base_layout=bases.layout_of,
         layout=_open_layout,
@@ -253,15 +253,19 @@ def step_cache(place: Place, report: Reporter) -> "StepCache | None":
     return StepCache(repository=f"{place.host}/{place.cache}", warn=warn) if place.cache else None
 
 
-def building_tools(
-    settings: Settings,
-    docker_config: Callable[[], Path] | None = None,
-    cache: "StepCache | None" = None,
-) -> Tools:
+def _tools(settings: Settings, docker_config: Callable[[], Path] | None, cache: "StepCache | None") -> Tools:
+    tools = building_tools(settings, docker_config)
+    if cache is None:
+        return tools
+    from toolkit.adapters.step_cache import CachingBuilder
+
+    return replace(tools, builder=CachingBuilder(inner=tools.builder, cache=cache))
+
+
+def building_tools(settings: Settings, docker_config: Callable[[], Path] | None = None) -> Tools:
     """Raises NeedNotMet, with every lack, where nothing can be built."""
     from toolkit.adapters.buildx import BuildxBuilder
     from toolkit.adapters.engine import ask_versions
-    from toolkit.adapters.step_cache import CachingBuilder
     from toolkit.adapters.uv import ensure_uv
 
     facts = ask_versions(look(settings, DEFAULT_REGISTRY))
@@ -274,8 +278,7 @@ def building_tools(
         find_links=tuple(settings.project / each for each in where.find_links if "://" not in each),
         docker_config=docker_config,
     )
-    cached = CachingBuilder(inner=builder, cache=cache) if cache else builder
-    return Tools(builder=cached, native=frozenset({native}))
+    return Tools(builder=builder, native=frozenset({native}))
 
 
 def _open_layout(path: Path) -> ImageSource:

@@ -14,7 +14,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch start tables lock data smoke test unit check bench torture clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch start tables lock upgrade data smoke test unit check bench torture clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ tables: venv ## Print the URI table of the newest release.
 
 lock: venv ## Resolve images.toml to exact versions and hashes: images.lock.
 	@$(TOOLKIT) lock $(PATTERNS) $(ARGS)
+
+upgrade: venv ## Resolve everything anew; what moved stands in dist/upgrade.txt too.
+	@mkdir -p dist
+	@$(TOOLKIT) lock --upgrade $(PATTERNS) $(ARGS) 2>dist/upgrade.txt; code=$$?; cat dist/upgrade.txt; exit $$code
 
 data: devenv ## Write the tables of toolkit/data anew from the locked packages.
 	@$(VENV)/bin/python -m scripts.data $(ARGS)

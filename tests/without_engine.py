@@ -14,6 +14,7 @@ from pathlib import Path
 
 import tests.clock_off  # noqa: F401  before what asks for the time
 from tests.images import DOCKER, OCI, FakeImage, Item, layer, program, single
+from toolkit.adapters.step_cache import StepCache
 from toolkit.build import Builder, BuildRequest, OnStage
 from toolkit.catalog.model import Base, Consumer
 from toolkit.cli import main, world
@@ -65,7 +66,11 @@ def _image(rendered: RenderedUnit) -> FakeImage:
     )
 
 
-def _tools(settings: Settings, docker_config: Callable[[], Path] | None = None) -> Tools:
+def _tools(
+    settings: Settings,
+    docker_config: Callable[[], Path] | None = None,
+    cache: StepCache | None = None,
+) -> Tools:
     return Tools(builder=Prepared(), native=frozenset({Architecture.AMD64}))
 
 

@@ -90,6 +90,22 @@ def test_a_batch_has_what_a_release_would_build_and_nothing_once_it_is_released(
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "passed"),
+    [
+        (("--registry-cache", "steps"), "--registry-cache steps"),
+        (("--no-registry-cache",), "--no-registry-cache"),
+    ],
+)
+def test_where_steps_are_kept_is_for_the_builds_of_units(
+    prepared: SmallProject, option: tuple[str, ...], passed: str
+) -> None:
+    written = prepared.run("codebuild", "batch", "--allow-eol", *option)
+    *units, publish = graph((prepared.directory / written.out.strip()).read_text()).values()
+    assert {each["ARGS"] for each in units} == {f"--allow-eol {passed}"}
+    assert publish["ARGS"] == "--allow-eol"
+
+
 def test_what_a_release_refuses_is_in_no_batch(prepared: SmallProject) -> None:
     lock = prepared.directory / "images.lock"
     lock.write_text(lock.read_text().replace(f'units."{TWO[0]}"', 'units."another"'))

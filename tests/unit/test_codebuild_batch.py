@@ -1,7 +1,7 @@
 """Plan → batches of CodeBuild: what is built where, what waits for what, and what one batch takes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.projects import AMD64, ARM64, BASES, PYTORCH, TENSORFLOW, digest, rendered, units
 from tests.records import image, record
 from toolkit import tags
-from toolkit.codebuild.batch import Batch, Limits, batches
+from toolkit.codebuild.batch import Batch, Limits, Told, batches
 from toolkit.codebuild.machines import MACHINES, compute_for
 from toolkit.errors import UsageError
 from toolkit.oci import Architecture, Descriptor, MediaType
@@ -21,6 +21,7 @@ from toolkit.plan import Observed, Plan, decide, expected_index, unasked
 from toolkit.record import PublishedImage
 
 HERE = {"REGISTRY": "registry.example/ml"}
+TOLD = Told(building=HERE, publishing=HERE)
 MODEL = Loader().load_service_model("codebuild", "service-2")["shapes"]
 GROUPS = '[groups]\ndefault = ["*"]\n'
 EVERYTHING = tuple(rendered(each) for each in units(GROUPS + BASES + PYTORCH + TENSORFLOW))
@@ -49,8 +50,8 @@ def plan(chosen: Sequence[str] = (), published: Sequence[str] = (), *, listed: b
     return decide(wanted, every, Observed(descriptors=descriptors))
 
 
-def batch(found: Plan, *last: PublishedImage, variables: Mapping[str, str] = HERE) -> Batch:
-    (only,) = batches(found, before=record(*last) if last else None, variables=variables)
+def batch(found: Plan, *last: PublishedImage, told: Told = TOLD) -> Batch:
+    (only,) = batches(found, before=record(*last) if last else None, told=told)
     return only
 
 
@@ -132,9 +133,10 @@ def test_publishing_is_told_no_more_than_was_asked_for() -> None:
     assert batch(plan([ARM64])).publish.variables["IMAGES"] == ARM64
 
 
-def test_every_build_is_told_what_all_of_them_need() -> None:
-    found = batch(plan(), variables=HERE | {"ARGS": "--allow-eol"})
-    assert {each.variables["ARGS"] for each in found.builds} == {"--allow-eol"}
+def test_what_builds_are_told_publishing_need_not_know() -> None:
+    found = batch(plan(), told=Told(building=HERE | {"ARGS": "--registry-cache steps"}, publishing=HERE))
+    assert {each.variables["ARGS"] for each in found.units} == {"--registry-cache steps"}
+    assert "ARGS" not in found.publish.variables
 
 
 def test_the_failure_of_a_unit_leaves_the_verdict_to_publishing() -> None:
@@ -194,14 +196,14 @@ def many(versions: int, frameworks: int = 1) -> Plan:
 
 
 def test_more_than_one_batch_takes_becomes_several() -> None:
-    found = batches(many(120), before=None, variables=HERE)
+    found = batches(many(120), before=None, told=TOLD)
     assert [len(each.units) for each in found] == [50, 50, 50, 50, 40]
     assert all(len(each.text) <= 25_600 for each in found)
 
 
 def test_a_list_that_no_batch_takes_is_an_error_that_names_it() -> None:
     with pytest.raises(UsageError, match=r"list pytorch0-inference:1\.0-cpu.*more than one batch") as caught:
-        batches(many(1), before=None, variables=HERE, limits=Limits(builds=2))
+        batches(many(1), before=None, told=TOLD, limits=Limits(builds=2))
     assert "make release" in caught.value.remedy
 
 
@@ -217,7 +219,7 @@ def test_however_it_is_split_each_unit_is_built_once_beside_its_sibling(
     versions: int, frameworks: int, limits: Limits
 ) -> None:
     wanted = many(versions, frameworks)
-    found = batches(wanted, before=None, variables=HERE, limits=limits)
+    found = batches(wanted, before=None, told=TOLD, limits=limits)
     built = [each.variables["IMAGES"] for one in found for each in one.units]
     assert sorted(built) == [each.identifier for each in wanted.units]
     for one in found:

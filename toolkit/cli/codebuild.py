@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from toolkit.catalog.model import State
+from toolkit.cli.building import cache_options
 from toolkit.cli.display import reporter
 from toolkit.cli.project import read_project
-from toolkit.cli.registries import get_place
+from toolkit.cli.registries import get_place, with_cache
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import Settings, catalog_option, from_environment, registry_option
 from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
-from toolkit.codebuild.batch import Batch, batches
+from toolkit.codebuild.batch import Batch, Told, batches
 from toolkit.errors import NeedNotMet, UsageError
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.selection import Selection, select
@@ -27,6 +28,7 @@ def codebuild() -> None:
 @selection_options
 @catalog_option
 @registry_option
+@cache_options
 @support_options
 @click.option(
     "--out",
@@ -36,7 +38,9 @@ def codebuild() -> None:
     metavar="DIR",
     help="Where the buildspecs are written: batch-1.yml, and more where CodeBuild takes no more in one.",
 )
-def batch(selection: Selection, catalog: str, registry: str, accepted: Sequence[State], out: Path) -> None:
+def batch(
+    selection: Selection, catalog: str, registry: str, cache: str | None, accepted: Sequence[State], out: Path
+) -> None:
     """Write the buildspec of a batch that brings the registry to what images.toml says.
 
     One build for each unit that is to be built, native on Arm or x86, and one that publishes their lists
@@ -44,7 +48,7 @@ def batch(selection: Selection, catalog: str, registry: str, accepted: Sequence[
     printed; several batches are run one after another, as each goes on with the record of the one before.
     """
     with reporter(as_json=False) as report:
-        found = _batches(selection, catalog, registry, accepted, report)
+        found = _batches(selection, catalog, registry, cache, accepted, report)
     for left in out.glob("batch-*.yml"):
         left.unlink()
     for number, each in enumerate(found, start=1):
@@ -61,6 +65,7 @@ def batch(selection: Selection, catalog: str, registry: str, accepted: Sequence[
 @selection_options
 @catalog_option
 @registry_option
+@cache_options
 @support_options
 @click.option("--region", default="", metavar="REGION", help="Of the project. Default: AWS_REGION.")
 @click.option(
@@ -79,6 +84,7 @@ def start(
     selection: Selection,
     catalog: str,
     registry: str,
+    cache: str | None,
     accepted: Sequence[State],
     region: str,
     source_version: str,
@@ -99,7 +105,7 @@ def start(
         raise NeedNotMet("no region is set", remedy="Set AWS_REGION, or name it: --region us-west-2")
     version = source_version or _committed(settings)
     with reporter(as_json=False) as report:
-        found = _batches(selection, catalog, registry, accepted, report)
+        found = _batches(selection, catalog, registry, cache, accepted, report)
         if not found:
             return
         services = aws(settings, region or settings.region)
@@ -128,7 +134,12 @@ def _committed(settings: Settings) -> str:
 
 
 def _batches(
-    selection: Selection, catalog: str, registry: str, accepted: Sequence[State], report: Reporter
+    selection: Selection,
+    catalog: str,
+    registry: str,
+    cache: str | None,
+    accepted: Sequence[State],
+    report: Reporter,
 ) -> tuple[Batch, ...]:
     """What is to be done, told to `report`; refuses what `release` refuses."""
     from toolkit.cli.distributing import regions_of
@@ -137,7 +148,7 @@ def _batches(
     from toolkit.render import require_locked
 
     project = read_project(from_environment(catalog))
-    place = get_place(registry, lambda: project.catalog.registries)
+    place = with_cache(get_place(registry, lambda: project.catalog.registries), cache)
     selected = select(project.units, selection, project.catalog)
     refuse_unsupported(project, selected, accepted)
     warn_of_unsupported(project, selected, report)
@@ -148,14 +159,20 @@ def _batches(
     if sight.lookup_done():
         report(Event(kind=Kind.NOTE, text=f"nothing changed: no batch for {len(selected)} units"))
         return ()
-    found = batches(sight.plan, before=sight.before, variables=_variables(registry, accepted))
+    found = batches(sight.plan, before=sight.before, told=_told(registry, cache, accepted))
     report(Event(kind=Kind.NOTE, text=_summary(found)))
     return found
 
 
-def _variables(registry: str, accepted: Sequence[State]) -> dict[str, str]:
-    """What every build is told besides its images."""
-    return {"REGISTRY": registry} | ({"ARGS": "--allow-eol"} if State.ENDED in accepted else {})
+def _told(registry: str, cache: str | None, accepted: Sequence[State]) -> Told:
+    """What was said on the command line that builds have to know."""
+    common = ["--allow-eol"] if State.ENDED in accepted else []
+    named = [f"--registry-cache {cache}"] if cache else ["--no-registry-cache"] if cache == "" else []
+
+    def variables(options: Sequence[str]) -> dict[str, str]:
+        return {"REGISTRY": registry} | ({"ARGS": " ".join(options)} if options else {})
+
+    return Told(building=variables([*common, *named]), publishing=variables(common))
 
 
 def _summary(found: Sequence[Batch]) -> str:

@@ -54,6 +54,14 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Told:
+    """Variables besides IMAGES: of the builds of units, and of the one that publishes."""
+
+    building: Mapping[str, str]
+    publishing: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Group:
     """What has to stay together: the units behind one list that are to be built, and what publishes it."""
 
@@ -72,12 +80,12 @@ def batches(
     plan: Plan,
     *,
     before: ReleaseRecord | None,
-    variables: Mapping[str, str],
+    told: Told,
     limits: Limits = Limits(),
 ) -> tuple[Batch, ...]:
     """As few batches as the limits allow, for whatever is not as it should be; for all when everything is.
 
-    No list is divided among two. `before` says how large each image was; every build gets `variables`.
+    No list is divided among two. `before` says how large each image was.
     Raises UsageError for a list that is more than one batch takes.
     """
     wanted = [each for each in plan.lists if not each.complete] or plan.lists
@@ -87,9 +95,9 @@ def batches(
         selected.setdefault(unit.rendered.unit.list_key, []).append(unit)
     names = _identifiers([each.identifier for each in plan.units])
     groups = [
-        _group(each, selected.get((each.repository, each.tag), []), names, last, variables) for each in wanted
+        _group(each, selected.get((each.repository, each.tag), []), names, last, told) for each in wanted
     ]
-    return tuple(_batch(part, variables) for part in _parts(groups, variables, limits))
+    return tuple(_batch(part, told) for part in _parts(groups, told, limits))
 
 
 def _group(
@@ -97,7 +105,7 @@ def _group(
     units: Sequence[PlannedUnit],
     names: Mapping[str, str],
     last: Mapping[str, PublishedImage],
-    variables: Mapping[str, str],
+    told: Told,
 ) -> _Group:
     to_build = (each for each in units if each.action is Action.BUILD)
     # The image's name stands for its units where all of them were asked for.
@@ -106,16 +114,13 @@ def _group(
     return _Group(
         name=f"{group.repository}:{group.tag}",
         units=tuple(
-            _unit_build(names[each.identifier], each, last.get(each.identifier), variables)
-            for each in to_build
+            _unit_build(names[each.identifier], each, last.get(each.identifier), told) for each in to_build
         ),
         images=tuple(sorted(set(images))),
     )
 
 
-def _unit_build(
-    name: str, unit: PlannedUnit, last: PublishedImage | None, variables: Mapping[str, str]
-) -> Build:
+def _unit_build(name: str, unit: PlannedUnit, last: PublishedImage | None, told: Told) -> Build:
     architecture = unit.rendered.unit.architecture
     machines = MACHINES[architecture]
     return Build(
@@ -125,18 +130,18 @@ def _unit_build(
         image=machines.image,
         compute_type=compute_for(architecture, last).name,
         privileged=True,
-        variables={"IMAGES": unit.identifier, **variables},
+        variables={"IMAGES": unit.identifier, **told.building},
         # Publishing runs all the same: it publishes what is complete, and fails for what is not.
         ignore_failure=True,
     )
 
 
-def _batch(groups: Sequence[_Group], variables: Mapping[str, str]) -> Batch:
+def _batch(groups: Sequence[_Group], told: Told) -> Batch:
     units = tuple(each for group in groups for each in group.units)
-    return Batch(units=units, publish=_publish_build(groups, units, variables))
+    return Batch(units=units, publish=_publish_build(groups, units, told))
 
 
-def _publish_build(groups: Iterable[_Group], units: Sequence[Build], variables: Mapping[str, str]) -> Build:
+def _publish_build(groups: Iterable[_Group], units: Sequence[Build], told: Told) -> Build:
     # It builds nothing, so that any machine will do; those of arm64 cost less.
     machines = MACHINES[Architecture.ARM64]
     return Build(
@@ -146,7 +151,7 @@ def _publish_build(groups: Iterable[_Group], units: Sequence[Build], variables: 
         image=machines.image,
         compute_type=machines.computes[0].name,
         privileged=False,
-        variables={"IMAGES": _images(groups), **variables},
+        variables={"IMAGES": _images(groups), **told.publishing},
         depend_on=tuple(each.identifier for each in units),
     )
 
@@ -155,11 +160,9 @@ def _images(groups: Iterable[_Group]) -> str:
     return " ".join(sorted({name for group in groups for name in group.images}))
 
 
-def _parts(
-    groups: Sequence[_Group], variables: Mapping[str, str], limits: Limits
-) -> Iterator[tuple[_Group, ...]]:
+def _parts(groups: Sequence[_Group], told: Told, limits: Limits) -> Iterator[tuple[_Group, ...]]:
     """Groups that fit one batch, one after the other."""
-    start = length(_publish_build((), (), variables)) + len(buildspec(()))
+    start = length(_publish_build((), (), told)) + len(buildspec(()))
     part: list[_Group] = []
     builds, characters, images = 1, start, 0
     for group in groups:

@@ -254,6 +254,13 @@ def test_a_long_name_is_cut_and_still_its_own() -> None:
     assert {len(each) for each in names} == {127}
 
 
+def test_the_text_is_the_same_with_and_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = batches(many(60), before=None, told=TOLD)
+    with_libyaml = [each.text for each in found]
+    monkeypatch.delattr(yaml, "CSafeDumper")
+    assert [each.text for each in found] == with_libyaml
+
+
 def test_the_same_plan_is_the_same_text() -> None:
     assert batch(plan()).text == batch(plan()).text
     assert [each["identifier"] for each in graph(batch(plan()))][-1] == "publish"

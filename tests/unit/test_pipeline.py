@@ -9,9 +9,9 @@ from typing import Any
 
 import cfnlint.decode  # type: ignore[import-untyped]
 import pytest
-import yaml
 from cfnlint.api import lint_file  # type: ignore[import-untyped]
 
+from tests.codebuild.buildspec import read_buildspec
 from tests.projects import ROOT, TEMPLATES
 from toolkit.catalog import parse_catalog
 from toolkit.catalog.registry import EcrRegistry
@@ -143,8 +143,8 @@ def test_only_what_has_no_narrower_resource_is_allowed_everywhere(role: str) -> 
 def test_the_buildspec_of_each_project_is_there_and_calls_make_targets(project: str) -> None:
     targets = (ROOT / "Makefile").read_text()
     for path in alternatives(PROJECTS[project]["Source"]["BuildSpec"]):
-        phases = yaml.safe_load((ROOT / path).read_text())["phases"].values()
-        for command in [command for phase in phases for command in phase["commands"]]:
+        phases = read_buildspec(ROOT / path).phases.values()
+        for command in [command for phase in phases for command in phase.commands]:
             name, target, *_ = command.split()
             assert name in ("make", "aws")
             assert name == "aws" or f"\n{target}:" in targets
@@ -158,6 +158,12 @@ def test_who_builds_images_has_an_engine_and_a_pull_request_has_none() -> None:
         "Build": True,
         "Upgrade": None,
     }
+
+
+def test_the_history_is_there_that_labels_of_images_are_made_from() -> None:
+    # "If this value is 0, greater than 25, or not provided then the full history is downloaded":
+    # https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_codebuild.CodeCommitSourceProps.html
+    assert {each["Source"]["GitCloneDepth"] for each in PROJECTS.values()} == {0}
 
 
 def test_every_project_writes_to_a_log_that_ends_some_day() -> None:

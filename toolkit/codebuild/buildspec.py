@@ -53,5 +53,7 @@ def length(build: Build) -> int:
 def _dump(document: object) -> str:
     import yaml
 
+    # libyaml, where PyYAML has it, takes a tenth of the time: ten thousand units are two hundred batches.
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     # Wide: a line that were broken would not be counted as easily.
-    return str(yaml.dump(document, Dumper=yaml.SafeDumper, sort_keys=False, width=1_000_000))
+    return str(yaml.dump(document, Dumper=dumper, sort_keys=False, width=1_000_000))

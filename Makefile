@@ -47,8 +47,7 @@ verify: venv ## Prove IMAGE=REFERENCE or the layout IMAGE=DIR; without IMAGE, al
 	@$(TOOLKIT) verify $(if $(IMAGE),'$(IMAGE)',--released) $(ARGS)
 
 release: venv ## Bring the registry to what images.toml says; write tables to dist/.
-	@$(TOOLKIT) setup
-	@$(TOOLKIT) release $(PATTERNS) $(ARGS)
+	@$(TOOLKIT) release --setup $(PATTERNS) $(ARGS)
 
 batch: venv ## Write the buildspecs of CodeBuild batches that do the same to dist/batch.
 	@$(TOOLKIT) codebuild batch $(PATTERNS) $(ARGS)

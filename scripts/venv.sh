@@ -112,7 +112,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 for site in "$dir"/lib/python3*/site-packages; do
     echo "$root" >"$site/multiarch-images.pth"
 done
-printf '#!%s\nfrom toolkit.cli import main\n\nmain()\n' "$(cd "$dir" && pwd)/bin/python" >"$dir/bin/toolkit"
+printf '#!%s\nfrom toolkit.entry import main\n\nmain()\n' "$(cd "$dir" && pwd)/bin/python" >"$dir/bin/toolkit"
 chmod +x "$dir/bin/toolkit"
 stamp_of "$lock" >"$dir/.made-from"
 echo "venv.sh: made in $(($(date +%s) - began)) s" >&2

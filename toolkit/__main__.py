@@ -1,6 +1,6 @@
 """`python -m toolkit`: the same as the `toolkit` program."""
 
-from toolkit.cli import main
+from toolkit.entry import main
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ import json
 import click
 
 from toolkit.cli.registries import get_place, read_registries
-from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
+from toolkit.cli.settings import Settings, catalog_option, from_environment, json_option, registry_option
 from toolkit.errors import ExitCode
 
 
@@ -19,11 +19,15 @@ def setup(catalog: str, registry: str) -> None:
     What is about to change, to be fetched and to be stored is printed first. With SETUP=no in the
     environment nothing changes: the lines to run are printed, and the exit code is 1.
     """
+    bring_machine(from_environment(catalog), registry)
+
+
+def bring_machine(settings: Settings, registry: str) -> None:
+    """Set-up for a release to `registry`, or with SETUP=no what it would take. Raises NeedNotMet."""
     from toolkit.adapters.debian import LocalSystem
     from toolkit.cli.world import look
     from toolkit.machine.setup import require, set_up
 
-    settings = from_environment(catalog)
     host = get_place(registry, lambda: read_registries(settings)).host
     observe = functools.partial(look, settings, host)
     if settings.environment.get("SETUP", "").lower() == "no":

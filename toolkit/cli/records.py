@@ -28,6 +28,12 @@ def lookup_kept(settings: Settings, release: str, digest: str) -> ReleaseRecord 
     return ReleaseRecord.loads(path.read_bytes(), name=str(path))
 
 
+def files_of(record: ReleaseRecord) -> tuple[str, ...]:
+    """What `write_record` writes, relative to the project."""
+    tables = (f"dist/uris.{kind}" for kind in RELEASED)
+    return (f"dist/releases/{record.release}.json", "dist/release.json", *tables)
+
+
 def write_record(settings: Settings, record: ReleaseRecord) -> None:
     """dist/releases/ID.json, dist/release.json and dist/uris.*: each whole or not there."""
     keep_record(settings, record)

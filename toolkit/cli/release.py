@@ -16,17 +16,20 @@ from toolkit.cli.building import (
 )
 from toolkit.cli.credentials import private_docker_config
 from toolkit.cli.display import reporter
+from toolkit.cli.machine import bring_machine
+from toolkit.cli.memory import Memory
 from toolkit.cli.project import identities, read_project, renderer
 from toolkit.cli.registries import get_place, with_cache
 from toolkit.cli.releasing import Wish, bring, choose
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
-from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
+from toolkit.cli.supporting import USUALLY_ACCEPTED, refuse_unsupported, support_options, warn_of_unsupported
 from toolkit.cli.world import Bases, layouts, workshop
 from toolkit.oci import Platform
 from toolkit.release import Outcome
 from toolkit.render import require_locked
 from toolkit.selection import Selection, select
+from toolkit.standing import Asked
 from toolkit.workshop import build_only
 
 
@@ -45,12 +48,19 @@ from toolkit.workshop import build_only
     help="Go on with the release that was cut off: with its images, under its id.",
 )
 @cache_options
+@click.option(
+    "--setup",
+    "with_setup",
+    is_flag=True,
+    help="Bring this machine what it takes before, as `toolkit setup` does.",
+)
 @json_option
 def release(
     selection: Selection,
     catalog: str,
     registry: str,
     resume: bool,
+    with_setup: bool,
     jobs: int,
     cold: bool,
     locked: bool,
@@ -65,7 +75,13 @@ def release(
     verified before a byte of it is published; a manifest list is put last, when all its platforms
     are there. Without patterns and options that choose units the group `default` is taken.
     """
-    project = read_project(from_environment(catalog))
+    settings = from_environment(catalog)
+    if with_setup:
+        bring_machine(settings, registry)
+    is_plain = not (selection.wanted or resume or cold or dropped or as_json) and accepted == USUALLY_ACCEPTED
+    asked = Asked(registry=registry, catalog=catalog, patterns=selection.patterns)
+    memory = Memory.begin(settings, asked if is_plain else None)
+    project = read_project(settings)
     wish = Wish(
         selection=selection,
         resume=resume,
@@ -77,10 +93,19 @@ def release(
     )
     place = with_cache(get_place(registry, lambda: project.catalog.registries), cache)
     registries = (place.host, *base_registries(project))
-    with reporter(as_json=as_json) as report:
+    with reporter(as_json=as_json) as reported:
+        report = memory.listening(reported)
         choice = choose(project, wish, place, report)
         with private_docker_config(project.settings, registries) as docker_config:
-            outcome = bring(project, wish, choice, place=place, docker_config=docker_config, report=report)
+            outcome = bring(
+                project,
+                wish,
+                choice,
+                place=place,
+                docker_config=docker_config,
+                memory=memory,
+                report=report,
+            )
     end(outcome)
 
 

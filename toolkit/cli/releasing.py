@@ -13,9 +13,10 @@ from toolkit.catalog.model import State as Accepted
 from toolkit.catalog.model import Support
 from toolkit.cli.distributing import regions_of, tags_into, turns
 from toolkit.cli.journals import begin, ensure_fits, get_left, go_on, lookup_left, tell_left, units_of
+from toolkit.cli.memory import Memory
 from toolkit.cli.preflight import findings_of
 from toolkit.cli.project import Project, Told, identities, renderer
-from toolkit.cli.records import keep_record, lookup_kept, lookup_record, push_record, write_record
+from toolkit.cli.records import files_of, keep_record, lookup_kept, lookup_record, push_record, write_record
 from toolkit.cli.registries import Place
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
 from toolkit.cli.world import Bases, destination, layouts, lookup_bases, step_cache, workshop
@@ -106,18 +107,22 @@ def bring(
     *,
     place: Place,
     docker_config: Callable[[], Path] | None,
+    memory: Memory,
     report: Reporter,
 ) -> Outcome:
     """Bring `place` to what the catalog says. What is there costs one HEAD per unit and list.
 
-    `docker_config` gives the directory that docker clients are to take in place of their own.
+    `docker_config` gives the directory that docker clients are to take in place of their own; `memory` keeps
+    what was seen when nothing is to be done.
     """
     warn_of_unsupported(project, choice.units, report)
     to = destination(project.settings, place, report)
     regions = regions_of(project.settings, place, report)
     sight = look(project, choice, to, regions)
     if done := sight.lookup_done():
-        return nothing_to_do(project, done, sight, report)
+        outcome = nothing_to_do(project, done, sight, report)
+        memory.keep(project, sight.plan, to, files_of(done))
+        return outcome
     with layouts(project.settings, report) as waited:
         if waited:  # the other process may have done all of it
             sight = look(project, choose(project, wish, place, report), to, regions)

@@ -1,7 +1,7 @@
 """Options and warnings about what nobody looks after any more."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from toolkit.errors import UsageError
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.support import require_supported, support_of, warning
 from toolkit.units import BuildUnit
+
+USUALLY_ACCEPTED = (State.CURRENT, State.LEGACY)
 
 
 def support_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,7 +45,7 @@ def _accepted(refuse_legacy: bool, allow_eol: bool) -> tuple[State, ...]:
         case False, True:
             return tuple(State)
         case _:
-            return (State.CURRENT, State.LEGACY)
+            return USUALLY_ACCEPTED
 
 
 def today() -> date:
@@ -56,7 +58,13 @@ def refuse_unsupported(project: Project, units: Sequence[BuildUnit], accepted: S
 
 
 def warn_of_unsupported(project: Project, units: Sequence[BuildUnit], report: Reporter) -> None:
+    for event in warnings_of(project, units):
+        report(event)
+
+
+def warnings_of(project: Project, units: Sequence[BuildUnit]) -> Iterator[Event]:
+    """One for each image that is not current."""
     for unit in {unit.image.name: unit for unit in units}.values():
         support = support_of(unit, project.sources.ends, on=today())
         if support.state is not State.CURRENT:
-            report(Event(kind=Kind.WARNING, text=warning(unit, support)))
+            yield Event(kind=Kind.WARNING, text=warning(unit, support))

@@ -25,7 +25,8 @@ SERVING: Mapping[str, bytes] = {
     "serve": b"#!/usr/bin/python3\n",
     "serving/__init__.py": b"",
 }
-SOURCES = Sources(templates=TEMPLATES, serving=SERVING)
+PROGRAMS = {path.name: path.read_bytes() for path in sorted((ROOT / "dockerfiles/environment").glob("*.py"))}
+SOURCES = Sources(templates=TEMPLATES, serving=SERVING, programs=PROGRAMS)
 
 BASES = """
 [bases.debian11]
@@ -151,7 +152,7 @@ def rendered(
 def template(text: str, **others: str) -> Sources:
     """Sources whose inference.Dockerfile.j2 is `text`; `others` are further templates, without `.j2`."""
     named = {f"{name}.j2": content for name, content in others.items()}
-    return Sources(templates={**TEMPLATES, "inference.Dockerfile.j2": text, **named}, serving=SERVING)
+    return replace(SOURCES, templates={**TEMPLATES, "inference.Dockerfile.j2": text, **named})
 
 
 def with_file(path: str, content: bytes) -> Sources:

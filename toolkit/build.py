@@ -81,6 +81,11 @@ CAUSES = (
         "If its new content is right, lock again: toolkit lock --upgrade; else ask who runs the mirror.",
     ),
     Cause(
+        r"drop: .* matches nothing",
+        "a row of `drop` names what the packages do not have",
+        "Take the row out of images.toml, or say for which version or architecture it is.",
+    ),
+    Cause(
         r"no wheels with a matching|has no usable wheels|no matching distribution",
         "a package has no wheel for this platform",
         "Choose a version that has one; `toolkit lock` lists the wheels that exist.",

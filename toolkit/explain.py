@@ -61,6 +61,8 @@ _ORIGINS: Mapping[str, str] = {
     "media-types": "{row}: consumers ({unit.consumer})",
     "platform": "{row}: architectures",
     "file requirements.txt": "images.lock: resolved from packages of {row}",
+    "file drop.txt": "{row}: drop",
+    "file drop.py": "dockerfiles/environment/drop.py",
     "file": "dockerfiles/serving/{path}",
     "download": "images.lock: resolved from downloads and apt of {row}",
 }

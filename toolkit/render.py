@@ -49,11 +49,13 @@ class BaseIdentity:
 class Sources:
     """The files a render reads, already read: templates by name, the serving runtime by path.
 
+    `programs` are run by builds and come into no image, by name.
     `ends` say when what images are made of stops being looked after.
     """
 
     templates: Mapping[str, str]
     serving: Mapping[str, bytes]
+    programs: Mapping[str, bytes] = field(default_factory=dict)
     ends: Ends = field(default_factory=known_ends)
 
     @cached_property
@@ -112,7 +114,8 @@ def render(
     locked = get_locked(lock, unit, sources.serving_requirements)
     dockerfile = render_dockerfile(unit, sources.compiled, base.source)
     requirements = _requirements_file(locked.requirements)
-    context = {"requirements.txt": requirements.content, **sources.runtime}
+    dropping = _dropping(unit, sources)
+    context = {"requirements.txt": requirements.content, **dropping, **sources.runtime}
     support = support_of(unit, sources.ends, on=date.fromisoformat(locked.created[:10]))
     labels = _labels(unit, base, locked.created, support)
     inputs = {
@@ -124,6 +127,7 @@ def render(
         "media-types": media_family(unit.consumer),
         "platform": str(unit.platform),
         "file requirements.txt": requirements.digest,
+        **{f"file {path}": _short(content) for path, content in dropping.items()},
         **sources.runtime_inputs,
         **{f"download {each.path}": each.sha256[:16] for each in locked.downloads},
     }
@@ -163,6 +167,25 @@ def _requirements_file(lines: tuple[str, ...]) -> _File:
     """Units that follow each other often have one set: its file is made and hashed once."""
     content = "".join(f"{line}\n" for line in lines).encode()
     return _File(content=content, digest=_short(content))
+
+
+DROP_LIST, DROP_PROGRAM = "drop.txt", "drop.py"
+
+
+def _dropping(unit: BuildUnit, sources: Sources) -> dict[str, bytes]:
+    """The files of the context that say what of the packages goes, and do it; none where all stays.
+
+    Raises UsageError where dockerfiles/ lacks the program.
+    """
+    if not unit.drops:
+        return {}
+    if DROP_PROGRAM not in sources.programs:
+        raise UsageError(
+            f"images.toml:{unit.image.line}: drop takes {DROP_PROGRAM}, which dockerfiles/environment lacks",
+            remedy="Restore it from version control.",
+        )
+    lines = "".join(f"{' '.join((each.path, *each.sections))}\n" for each in unit.drops)
+    return {DROP_LIST: lines.encode(), DROP_PROGRAM: sources.programs[DROP_PROGRAM]}
 
 
 def media_family(consumer: Consumer) -> str:
@@ -226,6 +249,7 @@ def _values(unit: BuildUnit, base: str) -> dict[str, object]:
         "port": PORT,
         "install": unit.base.install,
         "debs": unit.apt is not None or Install.DEB in kinds,
+        "drops": bool(unit.drops),
         "wheels": Install.WHEEL in kinds,
         "archives": placed[Install.ARCHIVE],
         "files": placed[Install.FILE],
@@ -267,11 +291,20 @@ def _labels(unit: BuildUnit, base: BaseIdentity, created: str, support: Support)
         labels["org.opencontainers.image.base.digest"] = base.digest
     if unit.remark:
         labels[f"{LABEL}.remark"] = unit.remark
+    if unit.drops:
+        labels[f"{LABEL}.dropped"] = dropped(unit)
     if unit.sdk:
         labels |= {f"{LABEL}.sdk": unit.sdk.version, f"{LABEL}.sdk-floor": unit.sdk.floor}
     said = in_texts(support)
     labels[f"{LABEL}.support"] = said.pop("state")
     return labels | {f"{LABEL}.support-{key}": text for key, text in said.items() if text}
+
+
+def dropped(unit: BuildUnit) -> str:
+    """What of its packages an image is without, in words: `torch/include, .nv_fatbin of torch/lib/*.so`."""
+    return ", ".join(
+        f"{' '.join(each.sections)} of {each.path}" if each.sections else each.path for each in unit.drops
+    )
 
 
 def changed_inputs(rendered: RenderedUnit, before: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from toolkit import tags
 from toolkit.catalog.matrix import Cell, covers, image_id, list_tag, matrix
-from toolkit.catalog.model import AptPackages, Base, Catalog, Consumer, Download, Image, Sdk, Source
+from toolkit.catalog.model import AptPackages, Base, Catalog, Consumer, Download, Drop, Image, Sdk, Source
 from toolkit.oci import Architecture, Platform
 
 
@@ -77,6 +77,11 @@ class BuildUnit:
     @cached_property
     def downloads(self) -> tuple[Download, ...]:
         return tuple(each for each in self.image.downloads if covers(each, self.version, self.architecture))
+
+    @cached_property
+    def drops(self) -> tuple[Drop, ...]:
+        """What of the installed packages does not come into the image."""
+        return tuple(each for each in self.image.drops if covers(each, self.version, self.architecture))
 
     @property
     def sources(self) -> tuple[Source, ...]:

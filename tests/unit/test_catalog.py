@@ -12,6 +12,7 @@ from toolkit.catalog import (
     Accelerator,
     Base,
     Consumer,
+    Drop,
     Exclusion,
     ForeignElf,
     Image,
@@ -213,6 +214,10 @@ revision = 3
 remarks.arm64 = "slow"
 foreign_elf = [{path = "/opt/*.cubin", machine = "CUDA", reason = "GPU code"}, {path = "/x", reason = "y"}]
 exclude = [{version = "1.12.1", architecture = "arm64", reason = "no wheel"}]
+drop = [
+  {path = "torch/include", reason = "z"},
+  {architecture = "amd64", path = "*.so", sections = [".a"], reason = "w"},
+]
 packages.amd64 = ["intel-openmp ; python_version < '3.10'"]
 packages.all""",
     )
@@ -244,6 +249,10 @@ packages.all""",
             ForeignElf(path="/x", machine="*", reason="y"),
         ),
         exclusions=(Exclusion(version="1.12.1", architecture=Architecture.ARM64, reason="no wheel"),),
+        drops=(
+            Drop(version="", architecture=None, path="torch/include", reason="z"),
+            Drop(version="", architecture=Architecture.AMD64, path="*.so", sections=(".a",), reason="w"),
+        ),
         revision=3,
         line=10,
     )

@@ -184,6 +184,7 @@ def test_any_other_value_of_a_key_gives_a_catalog_or_its_faults(
                         "index",
                         "apt",
                         "downloads",
+                        "drop",
                         "sdk",
                         "support",
                         "kind",

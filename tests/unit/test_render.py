@@ -15,6 +15,7 @@ from tests.projects import (
     AMD64,
     ARM64,
     CATALOG,
+    PROGRAMS,
     REQUIREMENTS,
     SERVING,
     SOURCES,
@@ -28,7 +29,7 @@ from tests.projects import (
     unit,
     with_file,
 )
-from toolkit.catalog.model import Base, Consumer, Image, Sdk
+from toolkit.catalog.model import Base, Consumer, Drop, Image, Sdk
 from toolkit.errors import LockInvalid, UsageError
 from toolkit.lock import Lock
 from toolkit.oci import Architecture, Reference
@@ -197,6 +198,10 @@ def changed(change: Callable[[], RenderedUnit]) -> tuple[str, ...]:
     return names
 
 
+def without(*drops: Drop) -> RenderedUnit:
+    return rendered(with_image(lambda image: replace(image, drops=drops)))
+
+
 def with_macro(name: str, old: str, new: str) -> Sources:
     assert old in TEMPLATES[name]
     return replace(SOURCES, templates={**TEMPLATES, name: TEMPLATES[name].replace(old, new)})
@@ -227,10 +232,14 @@ def with_macro(name: str, old: str, new: str) -> Sources:
             ),
             ("labels", "media-types"),
         ),
+        (
+            lambda: without(Drop(version="", architecture=None, path="torch/include", reason="")),
+            ("dockerfile", "file drop.py", "file drop.txt", "labels"),
+        ),
         (lambda: rendered(unit(AMD64)), ("base", "dockerfile", "labels", "platform")),
     ],
     ids=["template", "serving file", "new serving file", "requirement", "base",
-         "title", "created", "consumer", "architecture"],
+         "title", "created", "consumer", "drop", "architecture"],
 )  # fmt: skip
 def test_whatever_goes_into_the_image_changes_build_id_and_is_named(
     change: Callable[[], RenderedUnit], names: tuple[str, ...]
@@ -309,6 +318,40 @@ def test_labels_name_the_sdk_and_the_oldest_one_of_its_host() -> None:
 def test_a_remark_is_a_label_of_its_architecture_alone() -> None:
     assert rendered(unit(AMD64)).labels[f"{LABEL}.remark"] == "carries CUDA libraries"
     assert f"{LABEL}.remark" not in rendered(unit(ARM64)).labels
+
+
+def test_what_is_dropped_is_a_list_that_the_installing_step_carries_out_and_a_label_tells() -> None:
+    headers = Drop(version="", architecture=None, path="torch/include", reason="no compiler")
+    code = Drop(
+        version="1.12.1",
+        architecture=Architecture.ARM64,
+        path="torch/lib/*.so",
+        sections=(".a", ".b"),
+        reason="",
+    )
+    other = Drop(version="", architecture=Architecture.AMD64, path="numpy/tests", reason="")
+    found = without(headers, code, other)
+    assert found.context["drop.txt"] == b"torch/include\ntorch/lib/*.so .a .b\n"
+    assert found.context["drop.py"] == PROGRAMS["drop.py"]
+    assert found.labels[f"{LABEL}.dropped"] == "torch/include, .a .b of torch/lib/*.so"
+    (step,) = [
+        line for line in re.sub(r"\\\n", "", found.dockerfile).splitlines() if "uv pip install" in line
+    ]
+    assert step.endswith("&& /usr/bin/python3 /tmp/drop.py /opt/packages /tmp/drop.txt")
+    assert "drop" not in BENIGN.dockerfile
+    assert f"{LABEL}.dropped" not in BENIGN.labels
+
+
+def test_reasons_change_no_image() -> None:
+    drop = Drop(version="", architecture=None, path="torch/include", reason="one")
+    assert without(drop).build_id == without(replace(drop, reason="another")).build_id
+
+
+def test_a_project_without_the_program_that_drops_is_told() -> None:
+    drop = Drop(version="", architecture=None, path="torch/include", reason="")
+    image = with_image(lambda image: replace(image, drops=(drop,)))
+    with pytest.raises(UsageError, match=r"images\.toml:\d+: drop takes drop\.py, which .* lacks"):
+        rendered(image, sources=replace(SOURCES, programs={}))
 
 
 def test_the_context_has_the_runtime_and_the_locked_requirements_with_their_hashes() -> None:

@@ -230,6 +230,20 @@ FILE_GLOB = Grammar(
     mends=(lambda text: f"/{text.removeprefix('./')}",),
 )
 
+# Below the directory that packages are installed into; the words of a list that a build reads.
+ENVIRONMENT_GLOB = Grammar(
+    what="a path below the installed packages, or a glob",
+    example="torch/include",
+    matches=pattern(r"(?!/)(?:/?(?!\.{1,2}(?:/|$))[A-Za-z0-9_.*?\[\]+-]+)+"),
+    maximum=500,
+    hints=((" ", "no spaces"), ("..", "nothing above the packages")),
+    mends=(lambda text: text.partition("-packages/")[2], lambda text: text.removeprefix("./").strip("/")),
+)
+
+ELF_SECTION = Grammar(
+    what="the name of an ELF section", example=".nv_fatbin", matches=pattern(r"[A-Za-z0-9_.]+")
+)
+
 MACHINE = Grammar(
     what="a machine as `toolkit verify` prints it", example="CUDA", matches=pattern(r"\*|[\w.-]+")
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from toolkit import tags
 from toolkit.catalog import grammar
+from toolkit.catalog.drops import read_drops
 from toolkit.catalog.faults import Faults, did_you_mean, nearest, quote
 from toolkit.catalog.model import Accelerator, Base, Consumer, ForeignElf, Image
 from toolkit.catalog.parts import Extent, read_exclusions
@@ -53,6 +54,7 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
     remarks = _read_remarks(table, architectures)
     extent = Extent.of(python=python, versions=versions, architectures=architectures, exclusions=exclusions)
     vendors = read_vendors(table, extent, around.sources)
+    drops = read_drops(table, extent)
     support = read_support(table)
     foreign_elf = _read_foreign_elf(table)
     table.close()
@@ -75,6 +77,7 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
         remarks=remarks,
         foreign_elf=foreign_elf,
         exclusions=exclusions,
+        drops=drops,
         revision=revision,
         line=table.line(table.path),
         indexes=vendors.indexes,

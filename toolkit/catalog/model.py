@@ -166,6 +166,19 @@ class Exclusion(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drop(Part):
+    """What of the installed packages does not come into an image, and why.
+
+    `path` is below the directory of the packages, perhaps a glob. With `sections` the files stay and the
+    content of these ELF sections goes.
+    """
+
+    path: str
+    reason: str
+    sections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Download(Part):
     """A file of a source of kind `objects`, and what becomes of it.
 
@@ -214,6 +227,7 @@ class Image:
     remarks: Mapping[Architecture, str]
     foreign_elf: tuple[ForeignElf, ...]
     exclusions: tuple[Exclusion, ...] = ()
+    drops: tuple[Drop, ...] = ()
     revision: int
     line: int
     indexes: Mapping[Architecture, tuple[Source, ...]] = field(default_factory=dict)

@@ -31,7 +31,9 @@ class Project:
 def read_project(settings: Settings) -> Project:
     """Raises CatalogInvalid with every fault, UsageError for a missing file, LockInvalid."""
     sources = Sources(
-        templates=_templates(settings.dockerfiles), serving=_serving(settings.dockerfiles / "serving")
+        templates=_templates(settings.dockerfiles),
+        serving=_serving(settings.dockerfiles / "serving"),
+        programs=_programs(settings.dockerfiles / "environment"),
     )
     catalog = parse_catalog_bytes(
         read_catalog(settings),
@@ -90,6 +92,11 @@ def _serving(directory: Path) -> dict[str, bytes]:
         *directory.glob("serving/*.py"),
     )
     return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(wanted) if path.is_file()}
+
+
+def _programs(directory: Path) -> dict[str, bytes]:
+    """What builds run, by name."""
+    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.py"))}
 
 
 # What a job said that a base was, by the base's name.

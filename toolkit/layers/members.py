@@ -11,9 +11,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO
 
 import deflate
+
+from toolkit.layers.compression import Content
 
 FORMAT = "gzip:libdeflate-6,4MiB"
 """Names the bytes that come out; part of what a build id is taken of."""
@@ -22,8 +23,11 @@ _LEVEL = 6
 _PIECE = 4 << 20
 
 
-def gzip_members(content: BinaryIO, observe: Callable[[bytes], object]) -> Iterator[bytearray]:
-    """Compressed pieces, in order; `observe` gets each piece of the content before. At least one member."""
+def gzip_members(content: Content, observe: Callable[[bytes], object]) -> Iterator[bytearray]:
+    """Compressed pieces, in order; `observe` gets each piece of the content before. At least one member.
+
+    `content` gives as much as it is asked for, except at its end: where it is cut decides the bytes.
+    """
     threads = os.cpu_count() or 1
     waiting: deque[Future[bytearray]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="gzip") as pool:

@@ -1,14 +1,15 @@
 """The times that an uncompressed layer's members carry, brought to one that is always the same.
 
 A file that a build step wrote carries the time of that step: the next build would give another digest.
-Every field keeps its length, so nothing in the archive moves and a layer of any size is changed in place.
+Every field keeps its length, so nothing in the archive moves.
 https://reproducible-builds.org/docs/source-date-epoch/
 """
 
 import re
-from typing import BinaryIO
+from collections.abc import Sequence
 
 from toolkit.layers.bytestream import ByteStream
+from toolkit.layers.compression import Content
 from toolkit.layers.tarstream import TarStream, header_number
 
 _MTIME = slice(136, 148)
@@ -17,13 +18,16 @@ _CHECKSUM = slice(148, 156)
 # https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03
 _PAX_TIME = re.compile(rb"(?<= )([amc]time=)(\d+)(\.\d+)?(?=\n)")
 
+Change = tuple[int, bytes]
+"""Where in the layer other bytes stand, and which."""
 
-def clamp_times(layer: BinaryIO, latest: int) -> None:
-    """Set every time after `latest` (seconds since 1970) to it; `layer` is open for reading and writing.
 
-    Raises TarInvalid or EOFError for what is no tar archive; nothing is changed then.
+def late_times(layer: Content, latest: int) -> list[Change]:
+    """What sets every time after `latest` (seconds since 1970) to it, in the order of the layer.
+
+    Raises TarInvalid or EOFError for what is no tar archive.
     """
-    changes: list[tuple[int, bytes]] = []
+    changes: list[Change] = []
 
     def look(at: int, header: bytes, extended: bytes) -> None:
         clamped = _clamped_header(header, latest)
@@ -34,13 +38,38 @@ def clamp_times(layer: BinaryIO, latest: int) -> None:
             if records != extended:
                 changes.append((at + len(header), records))
 
-    stream = ByteStream(layer.read, lambda _: None)
-    for _ in TarStream(stream, on_header=look):
+    for _ in TarStream(ByteStream(layer.read, lambda _: None), on_header=look):
         pass
-    for at, content in changes:
-        layer.seek(at)
-        layer.write(content)
-    layer.flush()
+    return changes
+
+
+class Changed:
+    """A layer read from its start, with `changes` made; they do not overlap and are in its order."""
+
+    def __init__(self, layer: Content, changes: Sequence[Change]) -> None:
+        self._layer = layer
+        self._changes = changes
+        self._next = 0
+        self._at = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Exactly `size` bytes, fewer at the end alone."""
+        piece = bytearray()
+        while len(piece) < size and (more := self._layer.read(size - len(piece))):
+            piece += more
+        begin, end = self._at, self._at + len(piece)
+        while self._next < len(self._changes):
+            at, content = self._changes[self._next]
+            if at >= end:
+                break
+            part = content[max(0, begin - at) : end - at]
+            start = max(0, at - begin)
+            piece[start : start + len(part)] = part
+            if at + len(content) > end:  # the rest is in the next piece
+                break
+            self._next += 1
+        self._at = end
+        return bytes(piece)
 
 
 def _clamped_header(header: bytes, latest: int) -> bytes:

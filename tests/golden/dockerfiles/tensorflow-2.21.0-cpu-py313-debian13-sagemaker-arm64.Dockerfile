@@ -2,6 +2,8 @@
 FROM --platform=$BUILDPLATFORM debian:trixie AS packages
 RUN --mount=type=bind,from=uv,target=/opt/uv \
     --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
+    --mount=type=bind,source=drop.py,target=/tmp/drop.py \
+    --mount=type=bind,source=drop.txt,target=/tmp/drop.txt \
     --mount=type=cache,id=uv,target=/root/.cache/uv \
     --mount=type=secret,id=ca-bundle \
     --mount=type=secret,id=uv-config \
@@ -9,7 +11,8 @@ RUN --mount=type=bind,from=uv,target=/opt/uv \
     if [ -s /run/secrets/uv-config ]; then export UV_CONFIG_FILE=/run/secrets/uv-config; fi; \
     /opt/uv/uv pip install --no-progress --link-mode copy --only-binary :all: --require-hashes --no-deps \
       --python /usr/bin/python3 --python-version 3.13 --python-platform aarch64-manylinux_2_40 \
-      --target /opt/packages --requirement /tmp/requirements.txt
+      --target /opt/packages --requirement /tmp/requirements.txt \
+    && /usr/bin/python3 /tmp/drop.py /opt/packages /tmp/drop.txt
 
 FROM debian:trixie
 COPY --from=packages /opt/packages /usr/local/lib/python3.13/dist-packages

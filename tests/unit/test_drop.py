@@ -1,0 +1,207 @@
+"""What of an environment stays out of an image: the program that a build runs, on files and on real ELF."""
+
+import base64
+import csv
+import ctypes
+import hashlib
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from dockerfiles.environment import drop
+from dockerfiles.environment.drop import PAGE, DropError, hollow
+
+MACHINE = {"x86_64": 62, "aarch64": 183}[os.uname().machine]
+ALIGN = 1 << 16
+BIG = 5 * ALIGN + 123
+# Where things lie in the library of `shared_object`.
+BEFORE, PAYLOAD, AFTER = 0x800, 0x900, 0x900 + BIG
+SYMBOLS = 3 * ALIGN
+
+
+def elf_header(*, segments: int, sections_at: int, sections: int) -> bytes:
+    identity = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    return struct.pack(
+        "<16sHHIQQQIHHHHHH", identity, 3, MACHINE, 1, 0, 64, sections_at, 0, 64, 56, segments, 64,
+        sections, sections - 1,
+    )  # fmt: skip
+
+
+def shared_object(path: Path, *, room: bool = True) -> Path:
+    """A library that the machine's own loader loads: three values, `payload` in a section of its own.
+
+    `.symtab`, which no program needs, lies between what is loaded and the section headers.
+    """
+    names = b"\0before\0payload\0after\0"
+    dynsym = bytes(24) + b"".join(
+        struct.pack("<IBBHQQ", names.index(name), 0x11, 0, 1, at, 8)
+        for name, at in ((b"before", BEFORE), (b"payload", PAYLOAD), (b"after", AFTER))
+    )
+    chain = struct.pack("<IIIIIII", 1, 4, 1, 0, 2, 3, 0)  # DT_HASH: one bucket, all in it
+    dynsym_at, names_at, hash_at = 0x400, 0x500, 0x600
+    loaded_end = AFTER + 8
+    data_at = -(-loaded_end // PAGE) * PAGE  # the file offset of what is writable
+    data_address = data_at + ALIGN * 16
+    dynamic = b"".join(
+        struct.pack("<qQ", tag, value)
+        for tag, value in ((4, hash_at), (5, names_at), (6, dynsym_at), (10, len(names)), (11, 24), (0, 0))
+    )
+    symtab_at = data_at + PAGE
+    labels = b"\0.payload\0.symtab\0.dynamic\0.text\0.shstrtab\0"
+    labels_at = symtab_at + SYMBOLS
+    sections_at = -(-(labels_at + len(labels)) // 8) * 8
+
+    def segment(kind: int, flags: int, at: int, size: int, align: int) -> bytes:
+        address = data_address if at == data_at else at
+        return struct.pack("<IIQQQQQQ", kind, flags, at, address, address, size, size, align)
+
+    def section(name: bytes, kind: int, flags: int, at: int, size: int) -> bytes:
+        address = {0: 0, 2: at, 3: data_address}[flags]
+        return struct.pack("<IIQQQQIIQQ", labels.index(name), kind, flags, address, at, size, 0, 0, 1, 0)
+
+    sections = [
+        bytes(64),
+        section(b".text", 1, 2, dynsym_at if room else 64 + 3 * 56, 16),
+        section(b".payload", 1, 2, PAYLOAD, BIG),
+        section(b".dynamic", 6, 3, data_at, len(dynamic)),
+        section(b".symtab", 2, 0, symtab_at, SYMBOLS),
+        section(b".shstrtab", 3, 0, labels_at, len(labels)),
+    ]
+    content = bytearray(sections_at + 64 * len(sections))
+    for at, piece in (
+        (0, elf_header(segments=3, sections_at=sections_at, sections=len(sections))),
+        (64, segment(1, 4, 0, loaded_end, ALIGN)),
+        (64 + 56, segment(1, 6, data_at, len(dynamic), PAGE)),
+        (64 + 112, segment(2, 6, data_at, len(dynamic), 8)),
+        (dynsym_at, dynsym),
+        (names_at, names),
+        (hash_at, chain),
+        (BEFORE, b"\x11" * 8),
+        (PAYLOAD, b"\x22" * BIG),
+        (AFTER, b"\x33" * 8),
+        (data_at, dynamic),
+        (symtab_at, b"\x44" * SYMBOLS),
+        (labels_at, labels),
+        (sections_at, b"".join(sections)),
+    ):
+        content[at : at + len(piece)] = piece
+    path.write_bytes(content)
+    return path
+
+
+def values(path: Path) -> dict[str, int]:
+    """What a program finds that loads the library."""
+    library = ctypes.CDLL(str(path))
+    return {name: ctypes.c_uint64.in_dll(library, name).value for name in ("before", "payload", "after")}
+
+
+def test_a_library_without_a_sections_content_is_loaded_at_the_same_addresses(tmp_path: Path) -> None:
+    whole = {"before": 0x1111111111111111, "payload": 0x2222222222222222, "after": 0x3333333333333333}
+    assert values(shared_object(tmp_path / "whole.so")) == whole
+    library = shared_object(tmp_path / "hollow.so")
+    before = library.stat().st_size
+    freed = hollow(library, frozenset({".payload"}))
+    assert before - freed == library.stat().st_size
+    assert freed >= BIG - 2 * ALIGN
+    assert b"\x22\x22" not in library.read_bytes()
+    assert values(library) == {**whole, "payload": 0}
+
+
+def test_symbols_that_nothing_loads_go_and_what_is_loaded_stays(tmp_path: Path) -> None:
+    library = shared_object(tmp_path / "stripped.so")
+    assert hollow(library, frozenset({".symtab", ".payload"})) >= BIG + SYMBOLS - 4 * ALIGN
+    assert not {b"\x22\x22", b"\x44\x44"} & {library.read_bytes()[at : at + 2] for at in range(1 << 16)}
+    assert values(library)["after"] == 0x3333333333333333
+
+
+def test_a_second_time_there_is_nothing_to_take(tmp_path: Path) -> None:
+    library = shared_object(tmp_path / "twice.so")
+    hollow(library, frozenset({".payload"}))
+    with pytest.raises(DropError, match=r"^twice\.so has no section \.payload$"):
+        hollow(library, frozenset({".payload"}))
+
+
+def test_a_library_without_room_for_a_program_header_is_left_alone(tmp_path: Path) -> None:
+    library = shared_object(tmp_path / "full.so", room=False)
+    before = library.read_bytes()
+    with pytest.raises(DropError, match="no room for one more program header"):
+        hollow(library, frozenset({".payload"}))
+    assert library.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n" * 20])
+def test_what_is_no_elf_file_has_no_sections_to_drop(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(DropError, match="f is no 64-bit ELF file"):
+        hollow(tmp_path / "f", frozenset({".text"}))
+
+
+def environment(directory: Path) -> Path:
+    """An installed package with headers, a library and the record of both."""
+    library = shared_object(_parent(directory / "pkg/lib/big.so"))
+    for name, content in (
+        ("pkg/__init__.py", b""),
+        ("pkg/include/a/b.h", b"int b;"),
+        ("pkg/include/c.h", b""),
+    ):
+        _parent(directory / name).write_bytes(content)
+    names = ("pkg/__init__.py", "pkg/include/a/b.h", "pkg/include/c.h", "pkg/lib/big.so")
+    rows = [*((name, *_recorded(directory / name)) for name in names), ("pkg-1.dist-info/RECORD", "", "")]
+    with _parent(directory / "pkg-1.dist-info/RECORD").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    assert library.exists()
+    return directory
+
+
+def _parent(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _recorded(path: Path) -> tuple[str, str]:
+    encoded = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
+    return f"sha256={encoded}", str(path.stat().st_size)
+
+
+def test_what_is_dropped_is_gone_and_the_packages_record_says_what_is_there(tmp_path: Path) -> None:
+    root = environment(tmp_path)
+    told = list(drop.drop(root, ["pkg/include", "pkg/lib/*.so .payload .symtab"]))
+    assert told[0] == "dropped pkg/include: 0.0 MB"
+    assert told[1].startswith("dropped .payload .symtab of pkg/lib/*.so: 0.")
+    there = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    assert there == ["pkg-1.dist-info/RECORD", "pkg/__init__.py", "pkg/lib/big.so"]
+    with (root / "pkg-1.dist-info/RECORD").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["pkg/__init__.py", *_recorded(root / "pkg/__init__.py")],
+        ["pkg/lib/big.so", *_recorded(root / "pkg/lib/big.so")],
+        ["pkg-1.dist-info/RECORD", "", ""],
+    ]
+
+
+def test_a_glob_over_a_tree_and_what_is_in_it_drops_each_once(tmp_path: Path) -> None:
+    root = environment(tmp_path)
+    assert list(drop.drop(root, ["pkg/include/**"])) == ["dropped pkg/include/**: 0.0 MB"]
+    assert not list(root.rglob("*.h"))
+
+
+def test_a_link_goes_and_what_it_points_to_stays(tmp_path: Path) -> None:
+    root = environment(tmp_path)
+    (root / "pkg/headers").symlink_to("include", target_is_directory=True)
+    list(drop.drop(root, ["pkg/headers"]))
+    assert not (root / "pkg/headers").is_symlink()
+    assert (root / "pkg/include/c.h").exists()
+
+
+def test_a_row_that_fits_nothing_fails_the_build_and_names_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = environment(tmp_path / "packages")
+    (tmp_path / "drop.txt").write_text("pkg/include\npkg/test/**\n")
+    monkeypatch.setattr("sys.argv", ["drop.py", str(root), str(tmp_path / "drop.txt")])
+    assert drop.main() == 1
+    assert capsys.readouterr().out == (
+        "dropped pkg/include: 0.0 MB\ndrop: pkg/test/** matches nothing that was installed\n"
+    )

@@ -1,10 +1,11 @@
 """The rows of `make bench`, theme by theme, in the order of the table."""
 
-from scripts.bench import asking, releases, scale, verification
+from scripts.bench import asking, pushes, releases, scale, verification
 from scripts.bench.rows import Row
 
 ROWS: tuple[Row, ...] = (
     *releases.ROWS,
+    *pushes.ROWS,
     *verification.ROWS,
     *scale.ROWS,
     *asking.ROWS,

@@ -1,0 +1,217 @@
+"""An image to a registry, and a list of two; `scripts.bench.publishing` does it as a release does."""
+
+import functools
+import itertools
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from scripts.bench import images, publishing
+from scripts.bench.measuring import run, timed
+from scripts.bench.rows import Contest, Row, Side, at_most
+from tests.registry_process import running_registry
+from toolkit.oci import Platform
+
+_MIB = 1000
+_PLATFORMS = ("linux/amd64", "linux/arm64")
+_REGISTRY = "docker-registry of this machine with nothing else in it"
+
+
+class _Registry:
+    """One registry at a time. A new one has a port of its own: nobody knows blobs of it to mount."""
+
+    def __init__(self, directory: Path) -> None:
+        self._home = directory / "registry"
+        self._running = ExitStack()
+        self._tags = map(str, itertools.count())
+        self.reference = ""
+
+    def renew(self) -> None:
+        self.close()
+        self._home.mkdir()
+        self._running.callback(shutil.rmtree, self._home)
+        self.name = f"{self._running.enter_context(running_registry(self._home))}/bench"
+
+    def take_tag(self) -> None:
+        """A tag that is not there yet is the one to put next."""
+        self.reference = f"{self.name}:{next(self._tags)}"
+
+    def close(self) -> None:
+        self._running.close()
+
+
+@contextmanager
+def _registry() -> Iterator[tuple[Path, _Registry]]:
+    """A directory for layouts, and a registry."""
+    with tempfile.TemporaryDirectory(prefix="toolkit-bench-") as name:
+        registry = _Registry(Path(name))
+        registry.renew()
+        try:
+            yield Path(name) / "layout", registry
+        finally:
+            registry.close()
+
+
+@contextmanager
+def _loaded(layout: Path) -> Iterator[str]:
+    """An image as layout and in the engine; what to call it there."""
+    digest = images.write_image(layout, _MIB, Platform.parse(_PLATFORMS[0])).digest
+    run("sh", "-c", f"tar -C {layout} -cf - . | docker load")
+    try:
+        yield digest
+    finally:
+        run("docker", "rmi", "--force", digest)
+
+
+def _ours(act: Callable[[], str], shown: str, before: Callable[[], object], *, is_fresh: bool) -> Side:
+    """Seconds on the clock of a fresh process or, as in a release that runs, those that it prints."""
+    if is_fresh:
+        return Side(command=shown, measure=lambda: timed(act), before=before)
+    return Side(command=f"{shown} (the seconds that it prints)", measure=lambda: float(act()), before=before)
+
+
+def _start(act: Callable[[], str]) -> str:
+    """What bounds a process that does little."""
+    start = timed(lambda: run(sys.executable, "-c", "import scripts.bench.publishing"))
+    return f"starting Python and importing, {start:.2f} s; the requests take {float(act()):.3f} s"
+
+
+@contextmanager
+def _push(*, is_there: bool, is_fresh: bool) -> Iterator[Contest]:
+    """To a registry that is empty each time or, with `is_there`, has every blob in the same repository."""
+    with _registry() as (layout, registry), _loaded(layout) as image:
+
+        def prepare() -> None:
+            if not is_there:
+                registry.renew()
+            registry.take_tag()
+
+        def prepare_docker() -> None:
+            prepare()
+            run("docker", "tag", image, registry.reference)
+
+        def push() -> str:
+            return run(*publishing.HERE, "push", str(layout), registry.reference)
+
+        def push_docker() -> str:
+            return run("docker", "push", "--quiet", registry.reference)
+
+        if is_there:
+            prepare_docker()
+            push_docker()
+        yield Contest(
+            ours=_ours(
+                push, "python -m scripts.bench.publishing push LAYOUT REF", prepare, is_fresh=is_fresh
+            ),
+            theirs=(
+                Side(
+                    command="docker push --quiet REF",
+                    measure=lambda: timed(push_docker),
+                    before=prepare_docker,
+                ),
+            ),
+            bound=lambda: _start(push),
+        )
+
+
+@contextmanager
+def _list(*, is_fresh: bool) -> Iterator[Contest]:
+    with _registry() as (layout, registry), tempfile.TemporaryDirectory() as config:
+        members = {}
+        for platform in _PLATFORMS:
+            images.write_image(layout, 1, Platform.parse(platform))
+            registry.take_tag()
+            run(*publishing.HERE, "push", str(layout), registry.reference)
+            members[platform] = registry.reference
+            shutil.rmtree(layout)
+        listed = [f"{platform}={name.rpartition(':')[2]}" for platform, name in members.items()]
+
+        def put() -> str:
+            return run(*publishing.HERE, "list", registry.reference, *listed)
+
+        def put_docker() -> str:
+            manifest, name = f"DOCKER_CONFIG={config} docker manifest", registry.reference
+            annotated = "".join(
+                f"{manifest} annotate --arch {platform.partition('/')[2]} {name} {member} && "
+                for platform, member in members.items()
+            )
+            create = f"{manifest} create --insecure {name} {' '.join(members.values())}"
+            return run("sh", "-c", f"{create} && {annotated}{manifest} push --insecure --purge {name}")
+
+        def put_buildx() -> str:
+            return run(*_IMAGETOOLS, registry.reference, *members.values())
+
+        yield Contest(
+            ours=_ours(
+                put,
+                "python -m scripts.bench.publishing list REF linux/amd64=TAG linux/arm64=TAG",
+                registry.take_tag,
+                is_fresh=is_fresh,
+            ),
+            theirs=(
+                Side(
+                    command="docker manifest create, annotate (each platform), push --purge",
+                    measure=lambda: timed(put_docker),
+                    before=registry.take_tag,
+                ),
+                Side(
+                    command=f"{' '.join(_IMAGETOOLS)} REF AMD64 ARM64",
+                    measure=lambda: timed(put_buildx),
+                    before=registry.take_tag,
+                ),
+            ),
+            bound=lambda: _start(put),
+        )
+
+
+_IMAGETOOLS = ("docker", "buildx", "imagetools", "create", "--tag")
+_IMAGE = (
+    f"{images.LAYERS} layers of random bytes, {_MIB} MiB together: `python -m scripts.bench.images LAYOUT "
+    f"{_MIB}` and `tar -C LAYOUT -c . | docker load`; a {_REGISTRY}"
+)
+_MEMBERS = f"an image of 1 MiB for each platform, in a {_REGISTRY}"
+
+ROWS = (
+    Row(
+        name="push-empty",
+        title="push of 1 GB to an empty repository",
+        reach=at_most(0.9),
+        ready=functools.partial(_push, is_there=False, is_fresh=True),
+        given=_IMAGE,
+    ),
+    Row(
+        name="push-there",
+        title="the same with all blobs there, within a release",
+        reach=at_most(0.1),
+        ready=functools.partial(_push, is_there=True, is_fresh=False),
+        given=_IMAGE,
+        pairs=7,
+    ),
+    Row(
+        name="push-there-fresh",
+        title="the same in a fresh process",
+        reach=at_most(0.1),
+        ready=functools.partial(_push, is_there=True, is_fresh=True),
+        given=_IMAGE,
+        pairs=7,
+    ),
+    Row(
+        name="list",
+        title="list of two platforms, within a release",
+        reach=at_most(0.3),
+        ready=functools.partial(_list, is_fresh=False),
+        given=_MEMBERS,
+        pairs=7,
+    ),
+    Row(
+        name="list-fresh",
+        title="the same in a fresh process",
+        reach=at_most(0.3),
+        ready=functools.partial(_list, is_fresh=True),
+        given=_MEMBERS,
+        pairs=7,
+    ),
+)

@@ -41,6 +41,21 @@ def _unpacked(content: bytes) -> bytes:
         return b""
 
 
+def test_nothing_is_asked_of_ecr_that_its_policy_does_not_allow(prepared_project: EcrProject) -> None:
+    words = prepared_project.run("codebuild", "batch").failed_with(ExitCode.NEED_NOT_MET)
+    assert "toolkit ecr ensure --registry prod" in words  # before a machine is started for it
+    assert prepared_project.run("ecr", "ensure").code == 0
+    for purpose, command in {"plan": ("codebuild", "batch"), "release": ("release",)}.items():
+        prepared_project.ecr.state.calls.clear()
+        done = prepared_project.run(*command)
+        assert done.code == 0, done.err
+        asked = {f"ecr:{name}" for name, _, _ in prepared_project.ecr.state.calls}
+        policy = json.loads(prepared_project.run("ecr", "policy", "--for", purpose).out)
+        allowed = {action for each in policy["Statement"] for action in each["Action"]}
+        assert "ecr:DescribeRepositories" in asked
+        assert asked - {"ecr:GetCallerIdentity"} <= allowed
+
+
 def test_the_token_of_a_release_is_asked_for_once_and_stands_nowhere(ecr_project: EcrProject) -> None:
     ecr_project.make_repositories("one", "two", "releases", "steps")
     ecr_project.table(cache=f'"{ecr_project.prefix}/steps"')

@@ -106,8 +106,10 @@ def test_what_releasing_writes_to_lies_below_the_prefix_of_this_account() -> Non
 
 
 def test_who_plans_and_starts_batches_may_only_read() -> None:
-    pull = identity_policy(Purpose.PULL, REGISTRY, ())
-    assert actions("StartRole", "ecr") == {a for each in pull["Statement"] for a in listed(each["Action"])}
+    policy = identity_policy(Purpose.PLAN, REGISTRY, ())
+    wanted = {action for each in policy["Statement"] for action in listed(each["Action"])}
+    assert actions("StartRole", "ecr") == wanted
+    assert not any(word in action for action in wanted for word in ("Put", "Upload", "Delete", "Create"))
     assert actions("StartRole", "codebuild") == {
         "codebuild:StartBuildBatch",
         "codebuild:BatchGetBuildBatches",

@@ -143,8 +143,10 @@ def _batches(
 ) -> tuple[Batch, ...]:
     """What is to be done, told to `report`; refuses what `release` refuses."""
     from toolkit.cli.distributing import regions_of
+    from toolkit.cli.preflight import registry_findings_of
     from toolkit.cli.releasing import Choice, look
     from toolkit.cli.world import destination
+    from toolkit.preflight import ensure_ready
     from toolkit.render import require_locked
 
     project = read_project(from_environment(catalog))
@@ -159,6 +161,8 @@ def _batches(
     if sight.lookup_done():
         report(Event(kind=Kind.NOTE, text=f"nothing changed: no batch for {len(selected)} units"))
         return ()
+    # Once, before a hundred machines find the same.
+    ensure_ready(registry_findings_of(project, sight.plan, place, to))
     found = batches(sight.plan, before=sight.before, told=_told(registry, cache, accepted))
     report(Event(kind=Kind.NOTE, text=_summary(found)))
     return found

@@ -18,11 +18,16 @@ PULL_SID = "MultiarchImagesPull"
 """By this name our own statement is found again among others in a repository's policy."""
 
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+# What preflight asks: are the repositories there, may their tags move, how full are they?
+_LOOK = (
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:GetLifecyclePolicy",
+    "ecr:GetRepositoryPolicy",
+)
 _PUSH = (
     "ecr:CompleteLayerUpload",
     "ecr:DescribeImageScanFindings",
-    "ecr:DescribeImages",
-    "ecr:DescribeRepositories",
     "ecr:InitiateLayerUpload",
     "ecr:ListImages",
     "ecr:PutImage",
@@ -60,6 +65,7 @@ class Purpose(StrEnum):
     """What an identity does with the registry."""
 
     RELEASE = "release"
+    PLAN = "plan"
     PULL = "pull"
     ENSURE = "ensure"
 
@@ -73,8 +79,10 @@ def identity_policy(purpose: Purpose, registry: EcrRegistry, repositories: Seque
     match purpose:
         case Purpose.PULL:
             statements = [token, _allow("Pull", _PULL, arns)]
+        case Purpose.PLAN:
+            statements = [token, _allow("Plan", tuple(sorted((*_PULL, *_LOOK))), arns)]
         case Purpose.RELEASE:
-            statements = [token, _allow("Release", tuple(sorted((*_PULL, *_PUSH))), arns)]
+            statements = [token, _allow("Release", tuple(sorted((*_PULL, *_LOOK, *_PUSH))), arns)]
             if caches:
                 statements.append(_allow("BuildCache", _CACHE, caches))
             if registry.regions:  # whether replication is to be waited for

@@ -1,0 +1,52 @@
+"""buildspecs/start.yml, run as CodeBuild would: what it starts is a batch that the executor can run."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.codebuild.buildspec import parse_buildspec, read_buildspec
+from tests.codebuild.executor import Build, Machine
+from tests.http_server import Received, Reply, serving
+from tests.projects import ROOT
+from tests.registry_process import running_registry
+
+
+def test_a_push_starts_a_batch_of_its_commit_with_all_that_is_not_published(tmp_path: Path) -> None:
+    def answer(request: Received) -> Reply:
+        nodes = parse_buildspec(json.loads(request.body)["buildspecOverride"]).batch
+        assert nodes
+        groups = [
+            {"identifier": node.identifier, "currentBuildSummary": {"buildStatus": "SUCCEEDED"}}
+            for node in nodes.nodes
+        ]
+        batch = {"id": "images-build:1", "buildBatchStatus": "SUCCEEDED", "buildGroups": groups}
+        return Reply(body=json.dumps({"buildBatch": batch}).encode())
+
+    (tmp_path / "registry").mkdir()
+    with running_registry(tmp_path / "registry") as registry, serving(answer) as service:
+        environment = {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_ENDPOINT_URL_CODEBUILD": service.url,
+            "VENV": str(ROOT / ".venv"),
+        }
+        done = Build(
+            spec=read_buildspec(ROOT / "buildspecs" / "start.yml"),
+            source=ROOT,
+            home=tmp_path / "build",
+            machine=Machine(environment=environment),
+            variables={"PROJECT": "images-build", "REGISTRY": registry, "ARGS": "--registry-cache steps"},
+        ).run()
+    assert done.succeeded, done.log.read_text()
+    (request,) = service.requests
+    asked = json.loads(request.body)
+    head = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    assert asked["sourceVersion"] == subprocess.check_output(head, text=True).strip()
+    batch = parse_buildspec(asked["buildspecOverride"]).batch
+    assert batch
+    *units, publish = batch.nodes
+    assert {node.type for node in units} == {"LINUX_CONTAINER", "ARM_CONTAINER"}
+    assert {node.variables["ARGS"] for node in units} == {"--registry-cache steps"}
+    assert publish.depend_on == tuple(node.identifier for node in units)
+    assert all((ROOT / node.buildspec).is_file() for node in batch.nodes)
+    assert "[1/1] images-build:1: done" in done.log.read_text()

@@ -118,9 +118,22 @@ def test_what_is_there_already_is_published_but_not_built_again() -> None:
 def test_a_list_that_is_as_it_should_be_is_left_alone() -> None:
     everything = [each.unit.identifier for each in EVERYTHING]
     done = plan(published=[each for each in everything if each != ARM64], listed=True)
-    found = batch(done)
+    rows = [image(each.identifier, digest=each.published.digest) for each in done.units if each.published]
+    found = batch(done, *rows)
     assert [each.variables["IMAGES"] for each in found.units] == [ARM64]
     assert found.publish.variables["IMAGES"] == AMD64.removesuffix("-amd64")
+
+
+def test_what_is_published_and_in_no_record_is_published_into_one() -> None:
+    everything = [each.unit.identifier for each in EVERYTHING]
+    done = plan(published=everything, listed=True)
+    rows = [
+        image(each.identifier, digest=str(each.published and each.published.digest)) for each in done.units
+    ]
+    assert AMD64.removesuffix("-amd64") in batch(done, *rows).publish.variables["IMAGES"]
+    assert len(batch(done, *rows).publish.variables["IMAGES"].split()) == len(done.lists)
+    lacking = [each for each in rows if each.identifier != ARM64]
+    assert batch(done, *lacking).publish.variables["IMAGES"] == AMD64.removesuffix("-amd64")
 
 
 def test_images_without_their_lists_are_a_batch_that_only_publishes() -> None:

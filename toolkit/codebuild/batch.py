@@ -83,16 +83,26 @@ def batches(
     told: Told,
     limits: Limits = Limits(),
 ) -> tuple[Batch, ...]:
-    """As few batches as the limits allow, for whatever is not as it should be; for all when everything is.
+    """As few batches as the limits allow, for what is not published or not in the record; where all is,
+    one that writes the record anew.
 
-    No list is divided among two. `before` says how large each image was.
+    No list is divided among two. `before`, the newest record, also says how large each image was.
     Raises UsageError for a list that is more than one batch takes.
     """
-    wanted = [each for each in plan.lists if not each.complete] or plan.lists
     last = {image.identifier: image for image in before.home} if before else {}
     selected: dict[tuple[str, str], list[PlannedUnit]] = {}
     for unit in plan.units:
         selected.setdefault(unit.rendered.unit.list_key, []).append(unit)
+
+    def is_done(group: PlannedList) -> bool:
+        return group.complete and all(
+            each.published
+            and each.identifier in last
+            and last[each.identifier].digest == each.published.digest
+            for each in selected.get((group.repository, group.tag), ())
+        )
+
+    wanted = [each for each in plan.lists if not is_done(each)] or plan.lists
     names = _identifiers([each.identifier for each in plan.units])
     groups = [
         _group(each, selected.get((each.repository, each.tag), []), names, last, told) for each in wanted

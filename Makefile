@@ -6,8 +6,9 @@ VENV     ?= .venv
 REGISTRY ?= localhost:5000
 SETUP    ?= yes
 IMAGES   ?=
+BUILDER  ?=
 ARGS     ?=
-export REGISTRY SETUP
+export REGISTRY SETUP BUILDER
 
 TOOLKIT = $(VENV)/bin/python -m toolkit
 # Patterns are quoted, so that the shell does not expand them against files.
@@ -18,7 +19,7 @@ PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Variables: IMAGES='GLOB …'  REGISTRY=HOST[:PORT][/PATH]  SETUP=no  ARGS='--option …'"
+	@echo "  Variables: IMAGES='GLOB …'  REGISTRY=HOST[:PORT][/PATH]  BUILDER=NAME  SETUP=no  ARGS='--option …'"
 
 venv:
 	@scripts/venv.sh $(VENV) locks/toolkit.txt locks/dev.txt

@@ -22,7 +22,7 @@ from toolkit.planning import Destination, plan_release
 from toolkit.progress import Event
 from toolkit.record import PublishedImage
 from toolkit.release import Outcome, beginning, carry_out, settle
-from toolkit.render import RenderedUnit, Sources
+from toolkit.render import RenderedUnit, Sources, emulates
 from toolkit.staging import Finished, Stager, Unwritten, stage
 from toolkit.tags import build_tag
 from toolkit.units import BuildUnit
@@ -124,7 +124,9 @@ class House:
     @property
     def workshop(self) -> Workshop:
         return Workshop(
-            tools=lambda: Tools(builder=self.builder, native=frozenset({Architecture.AMD64})),
+            tools=lambda: Tools(
+                builder=self.builder, emulates=lambda unit: emulates(unit, {Architecture.AMD64})
+            ),
             base_layout=lambda unit: None,
             layout=OciLayout.open,
             layouts=self.directory / "layouts",

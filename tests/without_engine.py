@@ -14,14 +14,13 @@ from pathlib import Path
 
 import tests.clock_off  # noqa: F401  before what asks for the time
 from tests.images import DOCKER, OCI, FakeImage, Item, layer, program, single
-from toolkit.adapters.step_cache import StepCache
 from toolkit.build import Builder, BuildRequest, OnStage
 from toolkit.catalog.model import Base, Consumer
 from toolkit.cli import main, world
 from toolkit.cli.settings import Settings
 from toolkit.oci import Architecture
 from toolkit.progress import Reporter
-from toolkit.render import RenderedUnit
+from toolkit.render import RenderedUnit, emulates
 from toolkit.workshop import Tools
 
 # More than one piece of an upload, for one of the images.
@@ -66,12 +65,8 @@ def _image(rendered: RenderedUnit) -> FakeImage:
     )
 
 
-def _tools(
-    settings: Settings,
-    docker_config: Callable[[], Path] | None = None,
-    cache: StepCache | None = None,
-) -> Tools:
-    return Tools(builder=Prepared(), native=frozenset({Architecture.AMD64}))
+def _tools(settings: Settings, docker_config: Callable[[], Path] | None, nodes: world.Nodes | None) -> Tools:
+    return Tools(builder=Prepared(), emulates=lambda rendered: emulates(rendered, {Architecture.AMD64}))
 
 
 def _no_base(bases: world.Bases, base: Base, report: Reporter) -> None:

@@ -36,6 +36,10 @@ class BuildRequest:
 OnStage = Callable[[str], None]
 
 
+class NodeLost(BuildFailed):
+    """The machine that built went away; the unit may well be built on another one."""
+
+
 class Builder(Protocol):
     """Buildx, or whatever else turns a Dockerfile into a layout."""
 
@@ -111,6 +115,20 @@ CAUSES = (
         "Register the emulator: `make setup`; `toolkit doctor` shows the platforms.",
     ),
 )
+
+# How Buildx ends when its BuildKit goes away or was not there. What a step says is no such line.
+_LOST = re.compile(
+    r"ERROR: .*(code = Unavailable|error reading from server|Cannot connect to the Docker daemon"
+    r"|error during connect)"
+)
+_ERROR = re.compile(r"ERROR: .*")
+
+
+def lost_node(lines: Sequence[str]) -> str:
+    """The last error of a build that its node did not end; "" for one that failed by itself."""
+    last = _first(_ERROR, lines[::-1])
+    return last[0].removeprefix("ERROR: ") if last and _LOST.match(last[0]) else ""
+
 
 _STEP = re.compile(r"^#(\d+) \[([^\]]+)\] ?(.*)$")
 _OPTIONS = re.compile(r"(?<=^RUN )(?:--\S+ +)+|(?<=^COPY )(?:--\S+ +)+")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolkit.builders.placement import Assign, Fleet
 from toolkit.catalog.model import Image
 from toolkit.ecr.settings import RepositorySettings
 from toolkit.errors import ExitCode, NeedNotMet, ToolkitError, worst
@@ -12,7 +13,7 @@ from toolkit.machine.needs import GIB, Need
 from toolkit.oci import Architecture, Digest
 from toolkit.plan import Action, Plan, PlannedList, PlannedUnit
 from toolkit.record import RELEASES, ReleaseRecord
-from toolkit.render import changed_inputs, emulates
+from toolkit.render import RenderedUnit, changed_inputs, emulates
 
 # "Images per repository: 100,000", adjustable:
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
@@ -96,6 +97,33 @@ def machine_findings(plan: Plan, facts: MachineFacts, before: ReleaseRecord | No
     return (
         *(Finding(name="platform", ok=row.is_met, detail=row.detail, remedy=row.remedy) for row in platforms),
         *_disk(plan.to_build, facts.disks, before),
+    )
+
+
+def fleet_findings(plan: Plan, fleet: Fleet) -> tuple[Finding, ...]:
+    """The nodes of the builder that is to build; one that cannot be used stops nothing that others do."""
+    wanted = {each.rendered.unit.architecture for each in plan.to_build}
+    used = [each for each in fleet.nodes if any(each.is_for(architecture) for architecture in wanted)]
+    return tuple(
+        Finding(
+            name="node",
+            ok=True,
+            detail=f"{each.node.name}, {', '.join(each.node.platforms)}: "
+            + (f"not used, {each.trouble}" if each.trouble else f"answers, {each.architecture}"),
+        )
+        for each in used
+    )
+
+
+def placement_findings(units: Iterable[RenderedUnit], assign: Assign) -> tuple[Finding, ...]:
+    """Which of the units that are to be built cannot be, where this run builds: a finding for each reason."""
+    refused: dict[tuple[str, str], list[str]] = {}
+    for rendered in units:
+        if (found := assign(rendered)).refusal:
+            refused.setdefault((found.refusal, found.remedy), []).append(rendered.unit.identifier)
+    return tuple(
+        Finding(name="platform", ok=False, detail=f"{reason}: {', '.join(names)}", remedy=remedy)
+        for (reason, remedy), names in refused.items()
     )
 
 

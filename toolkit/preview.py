@@ -1,15 +1,14 @@
 """Plan and newest record → what one reads before acting: a row per unit, and what it will take. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toolkit.builders.placement import Assign, Placement
 from toolkit.catalog.model import Support
 from toolkit.explain import InputRow, explain
-from toolkit.oci import Architecture
 from toolkit.plan import Action, Plan, PlannedUnit
 from toolkit.record import PublishedImage, ReleaseRecord
-from toolkit.render import emulates
 from toolkit.support import in_texts
 
 SCHEMA_VERSION = 1
@@ -19,7 +18,7 @@ SCHEMA_VERSION = 1
 class PreviewRow:
     """A planned unit and what the newest record says of its last build.
 
-    `emulated` says that building it here runs programs of a foreign architecture; `before` are the inputs
+    `placement` says where it would be built; `before` are the inputs
     of the image that stands in the unit's place and differs, None when there is none.
     `support` is the unit's state of support today, `unreachable` a sentence for each place that its build
     needs and that does not answer.
@@ -27,7 +26,7 @@ class PreviewRow:
 
     planned: PlannedUnit
     last: PublishedImage | None
-    emulated: bool
+    placement: Placement
     before: Mapping[str, str] | None
     support: Support
     unreachable: tuple[str, ...]
@@ -53,7 +52,9 @@ class PreviewRow:
             "repository": unit.repository,
             "tag": unit.arch_tag,
             "digest": self.planned.published.digest if self.planned.published else None,
-            "emulated": self.emulated,
+            "emulated": self.placement.emulated,
+            "nodes": list(self.placement.nodes),
+            "refusal": self.placement.refusal,
             "last": _last_json(self.last),
             "remark": unit.remark,
             "unlocked": self.planned.rendered.unlocked,
@@ -100,9 +101,11 @@ class Preview:
 
     @property
     def blocked(self) -> int:
-        """How many units are to be built and cannot be: not locked, or a place does not answer."""
+        """How many units are to be built and cannot be: not locked, no node for it, or a place is silent."""
         rows = (row for row in self.rows if row.planned.action is Action.BUILD)
-        return sum(bool(row.planned.rendered.unlocked or row.unreachable) for row in rows)
+        return sum(
+            bool(row.planned.rendered.unlocked or row.unreachable or row.placement.refusal) for row in rows
+        )
 
     @property
     def unpublished(self) -> int:
@@ -131,11 +134,11 @@ def preview(
     plan: Plan,
     *,
     record: ReleaseRecord | None,
-    native: Collection[Architecture],
+    assign: Assign,
     supports: Mapping[str, Support],
     unreachable: Mapping[str, tuple[str, ...]],
 ) -> Preview:
-    """`record` is the newest one there is, `native` what this machine runs without emulation.
+    """`record` is the newest one there is, `assign` says where a unit would be built.
 
     By identifier `supports` has what `support_of` says today of each unit, `unreachable` what does not
     answer, for units that have such places.
@@ -145,7 +148,7 @@ def preview(
         PreviewRow(
             planned=unit,
             last=last.get(unit.identifier),
-            emulated=emulates(unit.rendered, native),
+            placement=assign(unit.rendered),
             before=plan.observed.inputs.get(unit.identifier),
             support=supports[unit.identifier],
             unreachable=unreachable.get(unit.identifier, ()),

@@ -12,9 +12,9 @@ from pathlib import Path
 from toolkit.build import Builder, BuildRequest
 from toolkit.contracts import contract_of
 from toolkit.errors import NeedNotMet, ToolkitError, VerificationFailed
-from toolkit.oci import Architecture, Manifest
+from toolkit.oci import Manifest
 from toolkit.progress import Event, Kind, Reporter
-from toolkit.render import RenderedUnit, emulates
+from toolkit.render import RenderedUnit
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, Verification, verify_image
 
@@ -24,10 +24,11 @@ UNFINISHED = ".unfinished-"
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What building takes beyond files: a builder, and what its machine runs without emulation."""
+    """What building takes beyond files: a builder, and whether a unit that it built ran programs of a foreign
+    architecture."""
 
     builder: Builder
-    native: frozenset[Architecture]
+    emulates: Callable[[RenderedUnit], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,8 @@ class Workshop:
     cold: bool = False
 
     def emulates(self, rendered: RenderedUnit) -> bool:
-        """Whether building it runs programs that this builder's machine does not run natively."""
-        return emulates(rendered, self.tools().native)
+        """Whether building it, which was done, ran programs that the machine does not run natively."""
+        return self.tools().emulates(rendered)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,7 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
 
 
 def test_the_row_to_copy_makes_the_unit_that_is_released_with_it() -> None:
-    (row,) = blocks(README, "toml")
+    (row,) = blocks(section(README, "Add an image"), "toml")
     text = f"{read('images.toml')}\n{row}"
     before = {unit.identifier for unit in expand(catalog(read("images.toml")))}
     read_again = parse_catalog(text, templates=TEMPLATES.keys())
@@ -122,6 +122,12 @@ def test_the_row_to_copy_makes_the_unit_that_is_released_with_it() -> None:
     patterns = {pattern for found in re.findall(r"IMAGES=('\S+')", said) for pattern in shlex.split(found)}
     selected = select(units, Selection(patterns=tuple(patterns)), read_again)
     assert {unit.identifier for unit in selected} == added
+
+
+def test_the_builder_to_copy_is_one() -> None:
+    (table,) = blocks(section(README, "Builder nodes"), "toml")
+    (builder,) = parse_catalog(f"{read('images.toml')}\n{table}").builders.values()
+    assert [node.kind for node in builder.nodes] == ["local", "ssh", "remote"]
 
 
 def test_every_key_of_the_row_to_copy_and_of_the_catalog_is_explained() -> None:

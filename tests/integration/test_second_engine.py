@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines import TestEngine
-from tests.integration.conftest import PROJECT, SmallProject
+from tests.integration.conftest import ONE, PROJECT, SmallProject
 from toolkit.machine.places import ENGINE_SOCKET
 
 # Says where the engine is, and waits to be killed.
@@ -26,7 +26,7 @@ with running_engine() as engine:
 
 def releases(small: SmallProject, **environment: str) -> dict[str, str]:
     """The digest of each unit of a release that builds everything."""
-    ran = small.run("release", "*", "--no-cache", environment=environment)
+    ran = small.run("release", *ONE, "--no-cache", environment=environment)
     assert ran.code == 0, ran.err
     record = json.loads((small.directory / "dist" / "release.json").read_text())
     return {image["identifier"]: image["digest"] for image in record["images"]}
@@ -45,7 +45,7 @@ def test_a_release_on_the_second_engine_has_the_digests_of_the_first(
 ) -> None:
     first = releases(small, REGISTRY=f"{small.registry}/first")
     second = releases(small, REGISTRY=f"{small.registry}/second", DOCKER_HOST=second_engine.host)
-    assert len(first) == 4
+    assert set(first) == set(ONE)
     assert second == first
 
 

@@ -10,7 +10,7 @@ import tomli
 from click.testing import CliRunner
 
 from tests.projects import CATALOG, ROOT
-from tests.unit import test_catalog, test_catalog_registries, test_catalog_vendors
+from tests.unit import test_catalog, test_catalog_builders, test_catalog_registries, test_catalog_vendors
 from toolkit.catalog import FILENAME, grammar, places
 from toolkit.catalog.schema import text_schema
 from toolkit.cli.schema import schema
@@ -26,6 +26,7 @@ VALID = {
     "good": test_catalog.GOOD,
     "vendors": test_catalog_vendors.NEURON,
     "registries": CATALOG + test_catalog_registries.REGISTRIES,
+    "builders": CATALOG + test_catalog_builders.BUILDERS,
 }
 
 # Of these a schema knows: the keys of a table, which of them are needed, and the form of their values.
@@ -43,7 +44,7 @@ def broken() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for good, cases in replacing.items():
         for case in cases:
             yield case["name"], good.replace(case["old"], case["new"], 1), case
-    for case in test_catalog_registries.CASES:
+    for case in (*test_catalog_registries.CASES, *test_catalog_builders.CASES):
         yield case["name"], f"{CATALOG}{case['table']}", case
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.projects import AMD64, ARM64, digest, rendered, template, unit
 from tests.records import image, record
 from toolkit import tags
+from toolkit.builders.placement import assign_here
 from toolkit.catalog.model import State, Support
 from toolkit.cli.plan_text import duration_text, explain_lines, plan_lines
 from toolkit.oci import Architecture, Descriptor, MediaType
@@ -46,7 +47,7 @@ def shown(
     return preview(
         plan,
         record=record(*last) if last else None,
-        native=[Architecture.AMD64],
+        assign=assign_here([Architecture.AMD64]),
         supports=supports,
         unreachable=unreachable or {},
     )
@@ -115,7 +116,7 @@ def test_totals_are_of_what_is_to_be_built_alone() -> None:
 def test_a_template_that_runs_programs_of_the_target_is_emulated_elsewhere_only() -> None:
     runs = template("FROM {{ base }}\nRUN true\n")
     seen = shown(units=[rendered(unit(name), sources=runs) for name in (AMD64, ARM64)])
-    assert [row.emulated for row in seen.rows] == [False, True]
+    assert [row.placement.emulated for row in seen.rows] == [False, True]
     assert [line.split()[2] for line in text(seen) if line.startswith("  build")] == ["native", "emulated"]
 
 

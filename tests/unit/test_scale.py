@@ -8,6 +8,7 @@ from pathlib import Path
 from scripts.bench.catalogs import UNITS_PER_IMAGE, many_units, render_all
 from tests.fakes import MemoryRegistry
 from toolkit.adapters.registry import RegistryImages
+from toolkit.builders.placement import assign_here
 from toolkit.catalog.model import Consumer
 from toolkit.cli.plan_text import plan_lines
 from toolkit.oci import Architecture
@@ -37,7 +38,9 @@ def plan_and_show(units: tuple[RenderedUnit, ...]) -> int:
     wanted = [each.unit for each in units]
     plan = plan_release(wanted, wanted, render=lambda unit: by_name[unit.identifier], to=to)
     supports = supports_of(wanted, known_ends(), on=date(2026, 11, 21))
-    seen = preview(plan, record=None, native=[Architecture.AMD64], supports=supports, unreachable={})
+    seen = preview(
+        plan, record=None, assign=assign_here([Architecture.AMD64]), supports=supports, unreachable={}
+    )
     return sum(1 for _ in plan_lines(seen, None))
 
 

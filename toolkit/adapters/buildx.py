@@ -20,7 +20,16 @@ from toolkit.adapters.packing import FAMILIES, pack
 from toolkit.adapters.private import private_files
 from toolkit.adapters.step_cache import cache_source, cache_target
 from toolkit.adapters.wheels import locked_wheels
-from toolkit.build import HALF_A_BASE, Builder, BuildRequest, OnStage, explain_failure, stage_of
+from toolkit.build import (
+    HALF_A_BASE,
+    Builder,
+    BuildRequest,
+    NodeLost,
+    OnStage,
+    explain_failure,
+    lost_node,
+    stage_of,
+)
 from toolkit.errors import NeedNotMet
 from toolkit.render import media_family
 from toolkit.units import BuildUnit
@@ -31,8 +40,10 @@ _ENGINE_DOWN = ("Cannot connect to the Docker daemon", "error during connect")
 
 @dataclass(frozen=True, kw_only=True)
 class BuildxBuilder:
-    """Builds with the machine's engine, or with the Buildx builder named `builder`.
+    """Builds with the engine at `host` ("" is the machine's own), or with the Buildx builder named `builder`.
 
+    `answers` is asked when a build failed: whether the node of a fleet is still there, None for a builder
+    that is no such node.
     `uv` is a directory with the build platform's uv in it, `find_links` are directories of wheels on this
     machine. `ca_bundle` and the texts that `secrets` has for a unit, by id, reach its build as secrets:
     they are in no layer, no history, no log and no command. `docker_config` is asked before each client
@@ -44,6 +55,8 @@ class BuildxBuilder:
     secrets: Callable[[BuildUnit], Mapping[str, str]] = lambda _: {}
     find_links: tuple[Path, ...] = ()
     builder: str | None = None
+    host: str = ""
+    answers: Callable[[], bool] | None = None
     docker_config: Callable[[], Path] | None = None
 
     def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
@@ -95,6 +108,8 @@ class BuildxBuilder:
                         shutil.rmtree(exported, ignore_errors=True)
                         run()
             except DockerException as error:
+                if self.answers is not None:
+                    self._ensure_there(lost_node([*tail, str(error)]), self.answers)
                 if any(sign in str(error) for sign in _ENGINE_DOWN):
                     raise NeedNotMet(
                         "the Docker engine does not answer: it is not running or died during the build",
@@ -102,8 +117,15 @@ class BuildxBuilder:
                     ) from None
                 raise explain_failure(rendered.unit.identifier, tuple(tail), request.log) from None
 
+    def _ensure_there(self, sign: str, answers: Callable[[], bool]) -> None:
+        """Raises NodeLost when the node went away, or another one has come up in its place since."""
+        if sign or not answers():
+            raise NodeLost(sign or "it does not answer any more") from None
+
     def _client(self) -> DockerClient:
-        client = DockerClient(config=self.docker_config() if self.docker_config else None)
+        client = DockerClient(
+            host=self.host or None, config=self.docker_config() if self.docker_config else None
+        )
         ensure_not_stopping()
         return client
 

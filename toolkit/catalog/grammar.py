@@ -162,6 +162,85 @@ REGISTRY_HOST = Grammar(
     mends=(lambda text: text.partition("://")[2].partition("/")[0], lambda text: text.partition("/")[0]),
 )
 
+# Builders of Buildx are found by their name, which begins with a letter; its own is `default`.
+# https://github.com/docker/buildx/blob/v0.13.1/store/util.go
+BUILDER_NAME = Grammar(
+    what="a builder's name (lower-case letters, digits and single -; not default)",
+    example="fleet",
+    matches=pattern(r"(?!default$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*"),
+    hints=((".", "a . separates the builder from its node"),),
+    mends=(lambda text: re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-"),),
+)
+
+NODE_NAME = Grammar(
+    what="a node's name (lower-case letters and digits)",
+    example="arm64",
+    matches=pattern(r"[a-z][a-z0-9]*"),
+    mends=(_as_word, lambda text: _as_word(text).replace(".", "")),
+)
+
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_PORT = r"[1-9][0-9]{0,4}"
+_SOCKET = r"unix:///[A-Za-z0-9._/-]+"
+_SSH = rf"ssh://(?:[A-Za-z0-9_.-]+@)?{_HOST}(?::{_PORT})?"
+
+HOST_NAME = Grammar(
+    what="a host's name",
+    example="arm64.build.example",
+    matches=pattern(_HOST),
+    maximum=255,
+    mends=(str.strip,),
+)
+
+SOCKET_ENDPOINT = Grammar(
+    what="the socket of an engine on this machine",
+    example="unix:///var/run/docker.sock",
+    matches=pattern(_SOCKET),
+    maximum=255,
+    hints=(("tcp:", "an engine that listens takes orders from anyone: use ssh"),),
+    mends=(lambda text: f"unix://{text}",),
+)
+
+SSH_ENDPOINT = Grammar(
+    what="the address of an engine behind SSH",
+    example="ssh://arm64.build.example",
+    matches=pattern(_SSH),
+    maximum=255,
+    mends=(lambda text: f"ssh://{text}",),
+)
+
+REMOTE_ENDPOINT = Grammar(
+    what="the address of a buildkitd",
+    example="tcp://arm64.build.example:1234",
+    matches=pattern(rf"tcp://{_HOST}:{_PORT}|{_SOCKET}"),
+    maximum=255,
+    mends=(lambda text: f"tcp://{text.rpartition('://')[2]}", lambda text: f"tcp://{text}:1234"),
+)
+
+ENGINE_ENDPOINT = Grammar(
+    what="the socket of an engine on this machine, or the address of one behind SSH",
+    example="ssh://arm64.build.example",
+    matches=pattern(f"{_SOCKET}|{_SSH}"),
+    maximum=255,
+    mends=(lambda text: f"ssh://{text}",),
+)
+
+DIRECTORY_NAME = Grammar(
+    what="the name of a directory beside docker's config.json",
+    example="arm64-node",
+    matches=pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]*"),
+    hints=(("/", "paths are of one machine: the directory lies in ~/.docker or DOCKER_CONFIG"),),
+    mends=(lambda text: text.rstrip("/").rpartition("/")[2],),
+)
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+NAMESPACE = Grammar(
+    what="a namespace of Kubernetes",
+    example="buildkit",
+    matches=pattern(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"),
+    mends=(str.lower,),
+)
+
 # https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html
 ACCOUNT = Grammar(
     what="the id of an AWS account (12 digits)",

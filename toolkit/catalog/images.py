@@ -7,7 +7,7 @@ from toolkit import tags
 from toolkit.catalog import grammar
 from toolkit.catalog.drops import read_drops
 from toolkit.catalog.faults import Faults, did_you_mean, nearest, quote
-from toolkit.catalog.model import Accelerator, Base, Consumer, ForeignElf, Image
+from toolkit.catalog.model import Accelerator, Base, Consumer, Emulation, ForeignElf, Image
 from toolkit.catalog.parts import Extent, read_exclusions
 from toolkit.catalog.positions import Path
 from toolkit.catalog.requirements import Identity, identity, requirement_problem
@@ -57,6 +57,7 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
     drops = read_drops(table, extent)
     support = read_support(table)
     foreign_elf = _read_foreign_elf(table)
+    emulation = table.choice("emulation", Emulation, required=False) or Emulation.ALLOW
     table.close()
     if accelerator is None or not has_names:
         return None
@@ -85,6 +86,7 @@ def read_image(name: str, table: Table, around: Surroundings, faults: Faults) ->
         downloads=vendors.downloads,
         sdk=sdk,
         support=support,
+        emulation=emulation,
     )
 
 

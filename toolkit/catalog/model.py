@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote
 
+from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.mirrors import CatalogMirrors
 from toolkit.catalog.registry import CatalogRegistry
 from toolkit.oci import Architecture, Reference
@@ -53,6 +54,14 @@ class State(StrEnum):
     CURRENT = "current"
     LEGACY = "legacy"  # base, Python or framework past its end of life: builds, with a warning
     ENDED = "ended"  # the service that the image is for does not exist any more
+
+
+class Emulation(StrEnum):
+    """What becomes of an image whose build would run programs of its own platform under an emulator."""
+
+    ALLOW = "allow"
+    WARN = "warn"
+    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,15 +244,17 @@ class Image:
     downloads: tuple[Download, ...] = ()
     sdk: Sdk | None = None
     support: Support | None = None
+    emulation: Emulation = Emulation.ALLOW
 
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """images.toml as a whole; images, bases, sources and registries in the order of the file."""
+    """images.toml as a whole; its named tables in the order of the file."""
 
     images: tuple[Image, ...]
     bases: Mapping[str, Base]
     sources: Mapping[str, Source] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     registries: Mapping[str, CatalogRegistry] = field(default_factory=dict)
+    builders: Mapping[str, CatalogBuilder] = field(default_factory=dict)
     mirrors: CatalogMirrors = field(default_factory=CatalogMirrors)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from toolkit.catalog import grammar
 from toolkit.catalog.bases import read_bases
+from toolkit.catalog.builders import read_builders
 from toolkit.catalog.conflicts import check_names, name_cells
 from toolkit.catalog.faults import Faults
 from toolkit.catalog.groups import check_default, check_groups, read_groups
@@ -36,8 +37,9 @@ def parse_catalog(
 
 def read_catalog(top: Table, faults: Faults, *, templates: Collection[str] | None = None) -> Catalog:
     """What the top table says; with any fault noted, it is good for nothing."""
-    group_table, source_tables, mirror_table, base_tables, image_tables, registry_tables = (
-        top.table(key) for key in ("groups", "sources", "mirrors", "bases", "images", "registries")
+    group_table, source_tables, mirror_table, base_tables, image_tables, registry_tables, builder_tables = (
+        top.table(key)
+        for key in ("groups", "sources", "mirrors", "bases", "images", "registries", "builders")
     )
     unreadable_tables = top.close() | {key for key in top if not isinstance(top.get(key), dict)}
 
@@ -53,6 +55,7 @@ def read_catalog(top: Table, faults: Faults, *, templates: Collection[str] | Non
     )
     mirrors = read_mirrors(mirror_table, around.sources.names, around.base_names)
     registries = read_registries(registry_tables, faults)
+    builders = read_builders(builder_tables, faults)
     images: list[Image] = []
     unreadable: list[str] = []
     for name, table in image_tables.tables("image", grammar.NAME):
@@ -77,6 +80,7 @@ def read_catalog(top: Table, faults: Faults, *, templates: Collection[str] | Non
         sources=around.sources.found,
         groups={name: tuple(patterns) for name, patterns in groups.items()},
         registries=registries,
+        builders=builders,
         mirrors=mirrors,
     )
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "release": ("release", "Build, verify and publish what is not there yet; write record and tables."),
     "stage": ("stage", "Build, verify and push under build tags that nobody deploys; move no public tag."),
     "publish": ("publish", "Put tags and lists around units that were staged, anywhere; no engine is used."),
+    "builder": ("builder", "The machines that build: tell Buildx of them, list them, take them back."),
     "codebuild": ("codebuild", "Release on AWS CodeBuild: batches with a build for each image."),
     "ecr": ("ecr", "Make the catalog's Amazon ECR what it should be; print the IAM policies it takes."),
     "scan": ("scan", "Sum up what Amazon ECR's scans found in a release, and fail on what is too severe."),

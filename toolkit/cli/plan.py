@@ -9,15 +9,19 @@ from pathlib import Path
 
 import click
 
+from toolkit.builders.placement import Assign, assign_here
+from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.model import State
 from toolkit.cli.display import reporter
-from toolkit.cli.project import identities, read_project, renderer
+from toolkit.cli.project import Project, identities, read_project, renderer
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
+from toolkit.cli.site import builder_nodes, builder_option, get_builder
 from toolkit.cli.supporting import refuse_unsupported, support_options, today
 from toolkit.errors import RegistryTrouble, UsageError
 from toolkit.machine.readings import ARCHITECTURES
+from toolkit.plan import Plan
 from toolkit.selection import Selection, select
 
 
@@ -25,6 +29,7 @@ from toolkit.selection import Selection, select
 @selection_options
 @catalog_option
 @registry_option
+@builder_option
 @click.option(
     "--explain",
     default="",
@@ -40,6 +45,7 @@ def plan(
     selection: Selection,
     catalog: str,
     registry: str,
+    builder: str,
     explain: str,
     offline: bool,
     accepted: Sequence[State],
@@ -64,6 +70,7 @@ def plan(
             "--explain names the image itself", remedy=f"Run: toolkit plan --explain '{explain}'"
         )
     project = read_project(from_environment(catalog))
+    chosen = get_builder(builder, project.catalog.builders)
     wanted = Selection(patterns=(explain,)) if explain else selection
     selected = select(project.units, wanted, project.catalog)
     refuse_unsupported(project, selected, accepted)
@@ -86,7 +93,7 @@ def plan(
             record=lookup_last(project.settings, to),
             unreachable={} if offline else unreachable(project, planned, bases),
             supports=supports_of(selected, project.sources.ends, on=today()),
-            native=[ARCHITECTURES[machine]] if (machine := platform.machine()) in ARCHITECTURES else [],
+            assign=_assign(project, chosen, planned),
         )
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if as_json:
@@ -98,6 +105,15 @@ def plan(
             click.echo("\n".join(explain_lines(row, place, width)))
     else:
         click.echo("\n".join(plan_lines(shown, width)))
+
+
+def _assign(project: Project, builder: CatalogBuilder | None, planned: Plan) -> Assign:
+    """Where the plan's units would be built. Nodes are as they were when they were last asked."""
+    if builder is None:
+        machine = platform.machine()
+        return assign_here([ARCHITECTURES[machine]] if machine in ARCHITECTURES else [])
+    fleet = builder_nodes(project.settings).remembered(builder)
+    return fleet.assign_among(each.rendered for each in planned.to_build)
 
 
 @click.command()

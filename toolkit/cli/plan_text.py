@@ -60,7 +60,7 @@ def _unit_line(row: PreviewRow, width: int | None) -> str:
     planned = row.planned
     last = human_size(row.last.size) if row.last else "-"
     took = duration_text(row.seconds) if row.seconds is not None else "-"
-    where = "emulated" if row.emulated else "native"
+    where = "emulated" if row.placement.emulated else "native"
     start = f"  {planned.action.value:<6}"
     middle = f"  {planned.rendered.unit.architecture.value:<5}  {where:<8}  {last:>7}  {took:>7}  "
     room = None if width is None else width - len(start) - len(middle)
@@ -73,8 +73,24 @@ def _remarks(row: PreviewRow) -> Iterator[tuple[str, str | None]]:
         yield f"note: {unit.remark}", None
     if row.planned.rendered.unlocked:
         yield f"unlocked: {row.planned.rendered.unlocked}", "red"
+    if planned_for := _where(row):
+        yield planned_for
     for place in row.unreachable:
         yield f"cannot be built now: {place}", "red"
+
+
+def _where(row: PreviewRow) -> tuple[str, str | None] | None:
+    """What there is to say of the place where a unit is to be built."""
+    if row.planned.action is not Action.BUILD:
+        return None
+    if row.placement.refusal:
+        return f"cannot be built: {row.placement.refusal}", "red"
+    if row.placement.warning:
+        return f"warning: {row.placement.warning}", "yellow"
+    if row.placement.nodes:
+        first, *others = row.placement.nodes
+        return " or, should it die, on ".join([f"on node {first}", *others]), None
+    return None
 
 
 def _totals(preview: Preview) -> str:

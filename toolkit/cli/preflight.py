@@ -13,14 +13,14 @@ from toolkit.cli.records import lookup_record
 from toolkit.cli.registries import Place, get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import (
-    DEFAULT_REGISTRY,
     Settings,
     catalog_option,
     from_environment,
     json_option,
     registry_option,
 )
-from toolkit.cli.world import destination, look, lookup_bases
+from toolkit.cli.site import Site, builder_option, get_builder
+from toolkit.cli.world import destination, lookup_bases
 from toolkit.errors import NeedNotMet, RegistryTrouble, worst
 from toolkit.machine.needs import needs
 from toolkit.oci import Architecture, Descriptor
@@ -31,7 +31,9 @@ from toolkit.preflight import (
     Finding,
     MachineFacts,
     ecr_findings,
+    fleet_findings,
     machine_findings,
+    placement_findings,
     put_tags,
     trouble,
 )
@@ -45,9 +47,12 @@ _THREADS = 16
 @selection_options
 @catalog_option
 @registry_option
+@builder_option
 @json_option
-def preflight(selection: Selection, catalog: str, registry: str, as_json: bool) -> None:
+def preflight(selection: Selection, catalog: str, registry: str, builder: str, as_json: bool) -> None:
     """Show what would stop a release: credentials, repositories, immutable tags, quotas, disk, platforms.
+
+    With --builder its nodes are asked, and Buildx is told of them as `builder ensure` does.
 
     `release` asks the same before its first build. Everything wrong is shown at once, each with the line
     that mends it. Exit 1 when something is, 7 when a tag that cannot move is in the way.
@@ -55,6 +60,7 @@ def preflight(selection: Selection, catalog: str, registry: str, as_json: bool) 
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
     place = get_place(registry, lambda: project.catalog.registries)
+    chosen = get_builder(builder, project.catalog.builders)
     with reporter(as_json=False) as report:
         to = destination(project.settings, place, report)
         plan = plan_release(
@@ -63,7 +69,8 @@ def preflight(selection: Selection, catalog: str, registry: str, as_json: bool) 
             render=renderer(project, identities(project, lookup_bases(project))),
             to=to,
         )
-        found = findings_of(project, plan, place, to, lookup_record(project.settings, to))
+        site = Site(project=project, builder=chosen, report=report)
+        found = findings_of(site, plan, place, to, lookup_record(project.settings, to))
     if as_json:
         click.echo(json.dumps([each.to_json() for each in found], indent=2))
     else:
@@ -73,23 +80,33 @@ def preflight(selection: Selection, catalog: str, registry: str, as_json: bool) 
 
 
 def findings_of(
-    project: Project, plan: Plan, place: Place, to: Destination, before: ReleaseRecord | None
+    site: Site, plan: Plan, place: Place, to: Destination, before: ReleaseRecord | None
 ) -> tuple[Finding, ...]:
     """Every question that this plan raises, answered."""
-    machine = machine_findings(plan, _machine(project.settings), before) if plan.to_build else ()
-    return (*registry_findings_of(project, plan, place, to), *machine)
+    return (*registry_findings_of(site.project, plan, place, to), *_site_findings(site, plan, before))
+
+
+def _site_findings(site: Site, plan: Plan, before: ReleaseRecord | None) -> tuple[Finding, ...]:
+    """Where it is built: nothing when nothing is."""
+    if not plan.to_build:
+        return ()
+    units = [each.rendered for each in plan.to_build]
+    facts = site.facts
+    disks, native = facts.disks, site.native
+    if site.fleet:  # of this machine it takes the room for layouts alone
+        disks = tuple(each for each in disks if each.purpose == "project")
+        native = frozenset(Architecture)
+    machine = MachineFacts(native=native, needs=needs(facts), disks=disks)
+    return (
+        *(fleet_findings(plan, site.fleet) if site.fleet else ()),
+        *placement_findings(units, site.assign(units)),
+        *machine_findings(plan, machine, before),
+    )
 
 
 def registry_findings_of(project: Project, plan: Plan, place: Place, to: Destination) -> tuple[Finding, ...]:
     """What this plan asks of the registry alone; nothing where the registry tells nothing of itself."""
     return () if place.ecr is None or plan.is_done else _ecr(project.settings, place.ecr, plan, to)
-
-
-def _machine(settings: Settings) -> MachineFacts:
-    facts = look(settings, DEFAULT_REGISTRY)
-    native = facts.engine.architecture if facts.engine else facts.host.architecture
-    known = {each for each in Architecture if each == native}
-    return MachineFacts(native=frozenset(known), needs=needs(facts), disks=facts.disks)
 
 
 def _ecr(settings: Settings, registry: EcrRegistry, plan: Plan, to: Destination) -> tuple[Finding, ...]:

@@ -23,9 +23,11 @@ from toolkit.cli.registries import get_place, with_cache
 from toolkit.cli.releasing import Wish, bring, choose
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
+from toolkit.cli.site import Site, builder_option, get_builder
 from toolkit.cli.supporting import USUALLY_ACCEPTED, refuse_unsupported, support_options, warn_of_unsupported
 from toolkit.cli.world import Bases, layouts, workshop
 from toolkit.oci import Platform
+from toolkit.preflight import ensure_ready, placement_findings
 from toolkit.release import Outcome
 from toolkit.render import require_locked
 from toolkit.selection import Selection, select
@@ -37,6 +39,7 @@ from toolkit.workshop import build_only
 @selection_options
 @catalog_option
 @registry_option
+@builder_option
 @jobs_option
 @cold_option
 @locked_option
@@ -59,6 +62,7 @@ def release(
     selection: Selection,
     catalog: str,
     registry: str,
+    builder: str,
     resume: bool,
     with_setup: bool,
     jobs: int,
@@ -85,6 +89,7 @@ def release(
     wish = Wish(
         selection=selection,
         resume=resume,
+        builder=get_builder(builder, project.catalog.builders),
         dropped=frozenset(Platform.parse(text) for text in dropped),
         jobs=jobs,
         cold=cold,
@@ -112,6 +117,7 @@ def release(
 @click.command()
 @selection_options
 @catalog_option
+@builder_option
 @jobs_option
 @cold_option
 @locked_option
@@ -120,6 +126,7 @@ def release(
 def build(
     selection: Selection,
     catalog: str,
+    builder: str,
     jobs: int,
     cold: bool,
     locked: bool,
@@ -130,6 +137,7 @@ def build(
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
     refuse_unsupported(project, selected, accepted)
+    chosen = get_builder(builder, project.catalog.builders)
     with (
         reporter(as_json=as_json) as report,
         private_docker_config(project.settings, base_registries(project)) as docker_config,
@@ -140,9 +148,17 @@ def build(
         rendered = [renderer(project, identities(project, made))(unit) for unit in selected]
         require_locked(rendered)
         with layouts(project.settings, report):
+            site = Site(project=project, builder=chosen, report=report)
+            ensure_ready(placement_findings(rendered, site.assign(rendered)))
             failures = build_only(
                 rendered,
-                workshop=workshop(project.settings, bases=bases, cold=cold, docker_config=docker_config),
+                workshop=workshop(
+                    project.settings,
+                    bases=bases,
+                    cold=cold,
+                    docker_config=docker_config,
+                    nodes=site.nodes(rendered),
+                ),
                 jobs=jobs,
                 report=report,
             )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import toolkit
 from toolkit.bases import BuiltBase
+from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.model import State as Accepted
 from toolkit.catalog.model import Support
 from toolkit.cli.distributing import regions_of, tags_into, turns
@@ -18,6 +19,7 @@ from toolkit.cli.preflight import findings_of
 from toolkit.cli.project import Project, Told, identities, renderer
 from toolkit.cli.records import files_of, keep_record, lookup_kept, lookup_record, push_record, write_record
 from toolkit.cli.registries import Place
+from toolkit.cli.site import Site
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
 from toolkit.cli.world import Bases, destination, layouts, lookup_bases, step_cache, workshop
 from toolkit.distribution import Region, bundles_of, distribute, is_distributed
@@ -48,6 +50,7 @@ class Wish:
 
     selection: Selection
     resume: bool
+    builder: CatalogBuilder | None
     dropped: frozenset[Platform]
     jobs: int
     cold: bool
@@ -128,7 +131,8 @@ def bring(
             sight = look(project, choose(project, wish, place, report), to, regions)
             if done := sight.lookup_done():
                 return nothing_to_do(project, done, sight, report)
-        ensure_ready(findings_of(project, sight.plan, place, to, sight.before))
+        site = Site(project=project, builder=wish.builder, report=report)
+        ensure_ready(findings_of(site, sight.plan, place, to, sight.before))
         bases = Bases(project=project, locked_only=wish.locked)
         shop = workshop(
             project.settings,
@@ -136,6 +140,7 @@ def bring(
             cold=wish.cold,
             docker_config=docker_config,
             cache=step_cache(place, report),
+            nodes=site.nodes_of(sight.plan),
         )
         building = Building(project=project, to=to, bases=bases, shop=shop, jobs=wish.jobs, report=report)
         return Release(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import toolkit
+from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.model import State
 from toolkit.cli.building import (
     base_registries,
@@ -25,6 +26,7 @@ from toolkit.cli.registries import Place, get_place, with_cache
 from toolkit.cli.releasing import Building, Choice, look
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
+from toolkit.cli.site import Site, builder_option, get_builder
 from toolkit.cli.supporting import refuse_unsupported, support_options, warn_of_unsupported
 from toolkit.cli.world import Bases, destination, layouts, step_cache, workshop
 from toolkit.handover import push_staged, staged_of
@@ -49,6 +51,7 @@ from toolkit.units import BuildUnit
     show_default=True,
     help="Where each staged unit's file is written: IDENTIFIER.json. One that fails has none.",
 )
+@builder_option
 @jobs_option
 @cold_option
 @locked_option
@@ -60,6 +63,7 @@ def stage(
     catalog: str,
     registry: str,
     out: Path,
+    builder: str,
     jobs: int,
     cold: bool,
     locked: bool,
@@ -87,6 +91,7 @@ def stage(
             place=place,
             to=destination(project.settings, place, report),
             out=out,
+            builder=get_builder(builder, project.catalog.builders),
             jobs=jobs,
             cold=cold,
             locked=locked,
@@ -105,6 +110,7 @@ class _Staging:
     place: Place
     to: Destination
     out: Path
+    builder: CatalogBuilder | None
     jobs: int
     cold: bool
     locked: bool
@@ -118,7 +124,8 @@ class _Staging:
         settings = self.project.settings
         with layouts(settings, self.report):
             sight = look(self.project, Choice(units=tuple(selected), left=None), self.to, ())
-            ensure_ready(findings_of(self.project, sight.plan, self.place, self.to, sight.before))
+            site = Site(project=self.project, builder=self.builder, report=self.report)
+            ensure_ready(findings_of(site, sight.plan, self.place, self.to, sight.before))
             bases = Bases(project=self.project, locked_only=self.locked)
             shop = workshop(
                 settings,
@@ -126,6 +133,7 @@ class _Staging:
                 cold=self.cold,
                 docker_config=self.docker_config,
                 cache=step_cache(self.place, self.report),
+                nodes=site.nodes_of(sight.plan),
             )
             building = Building(
                 project=self.project, to=self.to, bases=bases, shop=shop, jobs=self.jobs, report=self.report

@@ -2,13 +2,16 @@
 
 import functools
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.bases import BaseMaker, BuiltBase, LockedOnly, LockedPackage
+from toolkit.builders.failover import NodesBuilder
+from toolkit.builders.placement import Assign, Fleet
+from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.model import Base, Recipe
 from toolkit.cli.credentials import credentials_of
 from toolkit.cli.project import Project, architectures_of
@@ -24,12 +27,15 @@ from toolkit.oci import Architecture, Digest, Index, Reference
 from toolkit.planning import Destination
 from toolkit.progress import Event, Kind, Reporter
 from toolkit.publish import Registry
+from toolkit.render import emulates
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
 from toolkit.workshop import UNFINISHED, Tools, Workshop
 
 if TYPE_CHECKING:
     from toolkit.adapters.aws import Aws
+    from toolkit.adapters.builder_nodes import BuilderNodes
+    from toolkit.adapters.buildx import BuildxBuilder
     from toolkit.adapters.journal import Journals
     from toolkit.adapters.retry import Budget
     from toolkit.adapters.step_cache import StepCache
@@ -188,15 +194,27 @@ def look(settings: Settings, registry: str) -> Facts:
     return observe(settings.environment, registry=registry, project=settings.project)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Nodes:
+    """The nodes of a builder, and which of them each unit of a run goes to."""
+
+    builder: CatalogBuilder
+    fleet: Fleet
+    assign: Assign
+    client: "BuilderNodes"
+    report: Reporter
+
+
 def workshop(
     settings: Settings,
     *,
     bases: Bases,
     cold: bool,
     docker_config: Callable[[], Path] | None = None,
+    nodes: Nodes | None = None,
     cache: "StepCache | None" = None,
 ) -> Workshop:
-    """Buildx on this machine's engine, looked for when something is to be built.
+    """Buildx on `nodes`, or on this machine's engine, looked for when something is to be built.
 
     `docker_config` gives the directory that docker clients are to take in place of their own; `cache` is
     where a registry keeps the steps of earlier builds.
@@ -206,7 +224,7 @@ def workshop(
     sources = (settings.catalog, settings.lock, settings.dockerfiles)
     checkout = Checkout(directory=settings.project, sources=sources)
     return Workshop(
-        tools=functools.cache(functools.partial(_tools, settings, docker_config, cache)),
+        tools=functools.cache(functools.partial(_tools, settings, docker_config, nodes, cache)),
         fetch=fetching(settings),
         base_layout=bases.layout_of,
         layout=_open_layout,
@@ -253,8 +271,13 @@ def step_cache(place: Place, report: Reporter) -> "StepCache | None":
     return StepCache(repository=f"{place.host}/{place.cache}", warn=warn) if place.cache else None
 
 
-def _tools(settings: Settings, docker_config: Callable[[], Path] | None, cache: "StepCache | None") -> Tools:
-    tools = building_tools(settings, docker_config)
+def _tools(
+    settings: Settings,
+    docker_config: Callable[[], Path] | None,
+    nodes: Nodes | None,
+    cache: "StepCache | None",
+) -> Tools:
+    tools = building_tools(settings, docker_config, nodes)
     if cache is None:
         return tools
     from toolkit.adapters.step_cache import CachingBuilder
@@ -262,23 +285,54 @@ def _tools(settings: Settings, docker_config: Callable[[], Path] | None, cache: 
     return replace(tools, builder=CachingBuilder(inner=tools.builder, cache=cache))
 
 
-def building_tools(settings: Settings, docker_config: Callable[[], Path] | None = None) -> Tools:
+def building_tools(
+    settings: Settings, docker_config: Callable[[], Path] | None = None, nodes: Nodes | None = None
+) -> Tools:
     """Raises NeedNotMet, with every lack, where nothing can be built."""
-    from toolkit.adapters.buildx import BuildxBuilder
     from toolkit.adapters.engine import ask_versions
-    from toolkit.adapters.uv import ensure_uv
 
     facts = ask_versions(look(settings, DEFAULT_REGISTRY))
+    if nodes:
+        _require(facts, _CLIENT_NEEDS)
+        return _node_tools(settings, docker_config, nodes)
     native = Architecture(require_engine(facts).architecture)
+    return Tools(
+        builder=_buildx(settings, docker_config, native),
+        emulates=lambda rendered: emulates(rendered, {native}),
+    )
+
+
+def _buildx(
+    settings: Settings, docker_config: Callable[[], Path] | None, platform: Architecture
+) -> "BuildxBuilder":
+    """`platform` is that of the machine that builds, which runs uv."""
+    from toolkit.adapters.buildx import BuildxBuilder
+    from toolkit.adapters.uv import ensure_uv
+
     where = places(settings)
-    builder = BuildxBuilder(
-        uv=ensure_uv(settings.cache / "tools", native, uv_environment(settings, index=where.index)),
+    return BuildxBuilder(
+        uv=ensure_uv(settings.cache / "tools", platform, uv_environment(settings, index=where.index)),
         ca_bundle=ca_bundle(settings),
         secrets=functools.partial(build_secrets, settings, where),
         find_links=tuple(settings.project / each for each in where.find_links if "://" not in each),
         docker_config=docker_config,
     )
-    return Tools(builder=builder, native=frozenset({native}))
+
+
+def _node_tools(settings: Settings, docker_config: Callable[[], Path] | None, nodes: Nodes) -> Tools:
+    usable = {each.node: each.architecture for each in nodes.fleet.nodes if each.architecture}
+    buildx = {each: _buildx(settings, docker_config, each) for each in set(usable.values())}
+    builders = {}
+    for node, architecture in usable.items():
+        address = nodes.client.address(nodes.builder, node)
+        builders[node.name] = replace(
+            buildx[architecture],
+            host=address.host,
+            builder=address.builder,
+            answers=functools.partial(nodes.client.answers, address),
+        )
+    builder = NodesBuilder(fleet=nodes.fleet, nodes=builders, assign=nodes.assign, report=nodes.report)
+    return Tools(builder=builder, emulates=builder.emulates)
 
 
 def _open_layout(path: Path) -> ImageSource:
@@ -287,16 +341,21 @@ def _open_layout(path: Path) -> ImageSource:
     return OciLayout.open(path)
 
 
-_BUILD_NEEDS = ("engine", "client", "buildx", "image store")
+_CLIENT_NEEDS = ("client", "buildx")
+_BUILD_NEEDS = ("engine", *_CLIENT_NEEDS, "image store")
 
 
 def require_engine(facts: Facts) -> Engine:
     """The engine. Raises NeedNotMet with each need of building that is not met."""
-    lacking = [row for row in needs(facts) if row.name in _BUILD_NEEDS and not row.is_met]
-    if facts.engine is None or lacking:
+    _require(facts, _BUILD_NEEDS)
+    assert facts.engine
+    return facts.engine
+
+
+def _require(facts: Facts, names: Sequence[str]) -> None:
+    if lacking := [row for row in needs(facts) if row.name in names and not row.is_met]:
         rows = "".join(f"\n  {row.name}: {row.detail}\n    {row.remedy}" for row in lacking)
         raise NeedNotMet(f"nothing can be built on this machine:{rows}")
-    return facts.engine
 
 
 def lookup_registry_base(

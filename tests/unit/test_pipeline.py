@@ -16,7 +16,7 @@ from tests.projects import ROOT, TEMPLATES
 from toolkit.catalog import parse_catalog
 from toolkit.catalog.registry import EcrRegistry
 from toolkit.codebuild.batch import Limits
-from toolkit.codebuild.machines import MACHINES
+from toolkit.codebuild.machines import COMPUTES, MACHINES
 from toolkit.ecr.immutability import fits, fixed_tags, movable_tags
 from toolkit.ecr.lifecycle import cache_policy
 from toolkit.ecr.policies import Purpose, identity_policy
@@ -178,8 +178,7 @@ def test_every_project_writes_to_a_log_that_ends_some_day() -> None:
 def test_batches_may_be_as_large_as_they_are_written_on_all_machines_that_are_asked_for() -> None:
     restrictions = PROJECTS["Build"]["BuildBatchConfig"]["Restrictions"]
     assert restrictions["MaximumBuildsAllowed"] == Limits().builds
-    wanted = {compute.name for each in MACHINES.values() for compute in each.computes}
-    assert set(restrictions["ComputeTypesAllowed"]) == wanted
+    assert restrictions["ComputeTypesAllowed"] == [each.name for each in COMPUTES]
     assert PARAMETERS["Image"]["Default"] == MACHINES[Architecture.AMD64].image
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.codebuild.buildspec import Build, buildspec, length
-from toolkit.codebuild.machines import MACHINES, compute_for
+from toolkit.codebuild.machines import COMPUTES, MACHINES, compute_for
 from toolkit.errors import UsageError
 from toolkit.oci import Architecture
 from toolkit.plan import Action, Plan, PlannedList, PlannedUnit
@@ -131,14 +131,13 @@ def _group(
 
 
 def _unit_build(name: str, unit: PlannedUnit, last: PublishedImage | None, told: Told) -> Build:
-    architecture = unit.rendered.unit.architecture
-    machines = MACHINES[architecture]
+    machines = MACHINES[unit.rendered.unit.architecture]
     return Build(
         identifier=name,
         buildspec="buildspecs/build.yml",
         type=machines.type,
         image=machines.image,
-        compute_type=compute_for(architecture, last).name,
+        compute_type=compute_for(last).name,
         privileged=True,
         variables={"IMAGES": unit.identifier, **told.building},
         # Publishing runs all the same: it publishes what is complete, and fails for what is not.
@@ -159,7 +158,7 @@ def _publish_build(groups: Iterable[_Group], units: Sequence[Build], told: Told)
         buildspec="buildspecs/publish.yml",
         type=machines.type,
         image=machines.image,
-        compute_type=machines.computes[0].name,
+        compute_type=COMPUTES[0].name,
         privileged=False,
         variables={"IMAGES": _images(groups), **told.publishing},
         depend_on=tuple(each.identifier for each in units),

@@ -231,7 +231,14 @@ def _matching(base: Path, patterns: Sequence[str]) -> Iterator[Path]:
 def _lay_over(base: Path, files: Iterator[Path], to: Path) -> None:
     for path in files:
         target = to / path.relative_to(base)
+        if _is_copy(path, target):
+            continue
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
         shutil.copy2(path, fresh)
         fresh.replace(target)
+
+
+def _is_copy(path: Path, target: Path) -> bool:
+    there, wanted = target.stat() if target.exists() else None, path.stat()
+    return there is not None and (there.st_size, there.st_mtime_ns) == (wanted.st_size, wanted.st_mtime_ns)

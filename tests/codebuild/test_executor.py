@@ -1,5 +1,7 @@
 """The executor keeps CodeBuild's rules: what the end-to-end test runs on is what would run there."""
 
+import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -346,15 +348,16 @@ def test_fast_fail_begins_nothing_after_a_failure(batch: Callable[..., Ended]) -
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "buildspecs").glob("*.yml")), ids=lambda path: path.name)
-def test_the_buildspecs_of_this_repository_call_make_and_nothing_else(path: Path) -> None:
+def test_the_buildspecs_of_this_repository_have_no_logic(path: Path) -> None:
     spec = read_buildspec(path)
     commands = [command for phase in spec.phases.values() for command in (*phase.commands, *phase.always)]
-    help_text = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert commands
     for command in commands:
-        words = command.split()
-        assert words[0] == "make"
-        assert f"  make {words[1]} " in help_text or words[1] in ("venv", "devenv")
+        words = shlex.split(command)
+        assert words[0] in ("make", "aws")
+        assert words[0] == "aws" or words[1] in targets
+        assert not set(";&|<>`(") & set(command), command
 
 
 def test_the_executor_knows_a_batch_of_the_toolkit(tmp_path: Path) -> None:

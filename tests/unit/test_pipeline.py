@@ -123,6 +123,22 @@ def test_no_build_can_start_another() -> None:
     assert not any(starter in role for starter in starters for role in roles)
 
 
+def test_what_all_builds_may_is_to_read_their_source_and_whose_the_bucket_is() -> None:
+    shared = of_type("IAM::ManagedPolicy")
+    found = {
+        name: [each["Action"] for each in policy["PolicyDocument"]["Statement"]]
+        for name, policy in shared.items()
+    }
+    assert found == {
+        "SourcePolicy": [
+            [f"codeconnections:{each}" for each in ("GetConnection", "GetConnectionToken", "UseConnection")]
+        ],
+        "BucketIdentity": [["s3:GetBucketAcl", "s3:GetBucketLocation"]],
+    }
+    roles = {each["Ref"] for policy in shared.values() for each in policy["Roles"]}
+    assert roles == {"CheckRole", "StartRole", "BuildRole", "UpgradeRole"}
+
+
 def test_a_pull_request_reaches_neither_registry_nor_anyone_elses_cache() -> None:
     assert set(statements("CheckRole")) == {"Log", "Cache"}
     caches = {name: each["Cache"]["Location"]["Fn::Sub"] for name, each in PROJECTS.items()}

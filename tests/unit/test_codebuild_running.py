@@ -16,7 +16,6 @@ def build(identifier: str, images: str, waits_for: tuple[str, ...] = ()) -> Buil
         identifier=identifier,
         buildspec="build.yml",
         type="ARM_CONTAINER",
-        image="image",
         compute_type="BUILD_GENERAL1_SMALL",
         privileged=True,
         variables={"IMAGES": images},

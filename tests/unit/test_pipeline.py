@@ -16,12 +16,11 @@ from tests.projects import ROOT, TEMPLATES
 from toolkit.catalog import parse_catalog
 from toolkit.catalog.registry import EcrRegistry
 from toolkit.codebuild.batch import Limits
-from toolkit.codebuild.machines import COMPUTES, MACHINES
+from toolkit.codebuild.machines import COMPUTES
 from toolkit.ecr.immutability import fits, fixed_tags, movable_tags
 from toolkit.ecr.lifecycle import cache_policy
 from toolkit.ecr.policies import Purpose, identity_policy
 from toolkit.ecr.settings import repositories_of, wanted_settings
-from toolkit.oci import Architecture
 from toolkit.record import NEWEST
 from toolkit.tags import build_tag
 from toolkit.units import expand
@@ -178,6 +177,25 @@ def test_who_builds_images_has_an_engine_and_a_pull_request_has_none() -> None:
     }
 
 
+def test_images_are_built_and_locked_where_apt_is_and_an_engine_can_keep_layers() -> None:
+    own = "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/${Prefix}/codebuild:debian12"
+    places = {name: each["Environment"] for name, each in PROJECTS.items()}
+    assert {name for name, each in places.items() if own in json.dumps(each["Image"])} == {
+        "Build",
+        "ReleaseProject",
+        "Upgrade",
+    }
+    # "When you use a CodeBuild curated image, you must use CODEBUILD credentials", others SERVICE_ROLE:
+    # https://docs.aws.amazon.com/codebuild/latest/APIReference/API_ProjectEnvironment.html
+    assert {name: each.get("ImagePullCredentialsType") for name, each in places.items()} == {
+        "Check": None,
+        "ReleaseProject": {"Fn::If": ["InBatches", "CODEBUILD", "SERVICE_ROLE"]},
+        "Build": "SERVICE_ROLE",
+        "Upgrade": "SERVICE_ROLE",
+    }
+    assert "VOLUME /var/lib/docker" in (ROOT / "buildspecs" / "Dockerfile").read_text().splitlines()
+
+
 def test_the_history_is_there_that_labels_of_images_are_made_from() -> None:
     # "If this value is 0, greater than 25, or not provided then the full history is downloaded":
     # https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_codebuild.CodeCommitSourceProps.html
@@ -195,7 +213,6 @@ def test_batches_may_be_as_large_as_they_are_written_on_all_machines_that_are_as
     restrictions = PROJECTS["Build"]["BuildBatchConfig"]["Restrictions"]
     assert restrictions["MaximumBuildsAllowed"] == Limits().builds
     assert restrictions["ComputeTypesAllowed"] == [each.name for each in COMPUTES]
-    assert PARAMETERS["Image"]["Default"] == MACHINES[Architecture.AMD64].image
 
 
 def test_pull_requests_are_checked_and_pushes_to_the_branch_released() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.codebuild.buildspec import Build, buildspec, length
-from toolkit.codebuild.machines import COMPUTES, MACHINES, compute_for
+from toolkit.codebuild.machines import COMPUTES, ENVIRONMENTS, compute_for
 from toolkit.errors import UsageError
 from toolkit.oci import Architecture
 from toolkit.plan import Action, Plan, PlannedList, PlannedUnit
@@ -131,12 +131,10 @@ def _group(
 
 
 def _unit_build(name: str, unit: PlannedUnit, last: PublishedImage | None, told: Told) -> Build:
-    machines = MACHINES[unit.rendered.unit.architecture]
     return Build(
         identifier=name,
         buildspec="buildspecs/build.yml",
-        type=machines.type,
-        image=machines.image,
+        type=ENVIRONMENTS[unit.rendered.unit.architecture],
         compute_type=compute_for(last).name,
         privileged=True,
         variables={"IMAGES": unit.identifier, **told.building},
@@ -152,12 +150,10 @@ def _batch(groups: Sequence[_Group], told: Told) -> Batch:
 
 def _publish_build(groups: Iterable[_Group], units: Sequence[Build], told: Told) -> Build:
     # It builds nothing, so that any machine will do; those of arm64 cost less.
-    machines = MACHINES[Architecture.ARM64]
     return Build(
         identifier=PUBLISH,
         buildspec="buildspecs/publish.yml",
-        type=machines.type,
-        image=machines.image,
+        type=ENVIRONMENTS[Architecture.ARM64],
         compute_type=COMPUTES[0].name,
         privileged=False,
         variables={"IMAGES": _images(groups), **told.publishing},

@@ -15,7 +15,6 @@ class Build:
     identifier: str
     buildspec: str
     type: str
-    image: str
     compute_type: str
     privileged: bool
     variables: Mapping[str, str]
@@ -28,7 +27,6 @@ class Build:
             "buildspec": self.buildspec,
             "env": {
                 "type": self.type,
-                "image": self.image,
                 "compute-type": self.compute_type,
                 "privileged-mode": self.privileged,
                 "variables": dict(sorted(self.variables.items())),

@@ -13,24 +13,12 @@ from toolkit.record import PublishedImage
 GB = 1000**3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machines:
-    """Those of one architecture: environment type and curated image."""
-
-    type: str
-    image: str
-
-
-# The images: https://github.com/aws/aws-codebuild-docker-images/tree/master/al
-MACHINES: Mapping[Architecture, Machines] = MappingProxyType(
-    {
-        Architecture.AMD64: Machines(
-            type="LINUX_CONTAINER", image="aws/codebuild/amazonlinux-x86_64-standard:6.0"
-        ),
-        Architecture.ARM64: Machines(
-            type="ARM_CONTAINER", image="aws/codebuild/amazonlinux-aarch64-standard:4.0"
-        ),
-    }
+# All run in the image of the project, buildspecs/Dockerfile, so that no build names one. CodeBuild's own have
+# no apt, which bases are unpacked with, and an engine without the containerd image store
+# (https://github.com/aws/aws-codebuild-docker-images/blob/master/al/x86_64/standard/6.0/dockerd-entrypoint.sh);
+# and a project pulls either its own image or CodeBuild's (`ImagePullCredentialsType`).
+ENVIRONMENTS: Mapping[Architecture, str] = MappingProxyType(
+    {Architecture.AMD64: "LINUX_CONTAINER", Architecture.ARM64: "ARM_CONTAINER"}
 )
 
 

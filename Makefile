@@ -9,6 +9,8 @@ IMAGES   ?=
 BUILDER  ?=
 ARGS     ?=
 export REGISTRY SETUP BUILDER
+# What Python compiles is kept beside it: else each start would compile hundreds of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 TOOLKIT = $(VENV)/bin/python -m toolkit
 # Patterns are quoted, so that the shell does not expand them against files.

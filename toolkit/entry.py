@@ -12,7 +12,7 @@ import sys
 def main() -> None:
     try:
         if sys.argv[1:2] == ["release"] and _has_nothing_to_do(sys.argv[2:]):
-            return
+            os._exit(0)  # nothing is left to be taken down
     except KeyboardInterrupt:
         os.write(2, b"interrupted: lists that were not complete have not been touched\n")
         os._exit(130)

@@ -31,11 +31,12 @@ class InputRow:
 def explain(rendered: RenderedUnit, before: Mapping[str, str] | None) -> tuple[InputRow, ...]:
     """The inputs by name; `before` are those of what stands in the unit's place and differs, if any."""
     gone = changed_inputs(rendered, before) if before else ()
-    names = sorted({*rendered.inputs, *gone})
+    inputs = rendered.inputs
+    names = sorted({*inputs, *gone})
     return tuple(
         InputRow(
             name=name,
-            value=rendered.inputs.get(name, ""),
+            value=inputs.get(name, ""),
             origin=origin_of(name, rendered),
             before=None if before is None else before.get(name, ""),
         )

@@ -82,25 +82,48 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedUnit:
-    """All that a build takes. `inputs` names every input with its digest; build_id is taken over them.
+    """All that a build takes. `build_id` is taken over the digests of its `inputs`.
 
-    `labels` has every label but the revision, which says where the sources came from and not what
-    goes into the image: a commit that changes nothing here must not rebuild the world.
-    `support` is that of the day the unit was locked: no image changes because a day has passed.
-    `downloads` lie in the named build context `downloads`, each under its path.
+    What ten thousand units have in common stands in memory once: of `context` and `inputs` a unit has
+    `own_files` and `own_inputs`; the rest is the runtime's, the same for all.
+    `own_labels` are those that are inputs themselves. `support` is that of the day the unit was locked: no
+    image changes because a day has passed. `downloads` lie in the named build context `downloads`, each
+    under its path.
     """
 
     unit: BuildUnit
     dockerfile: str
-    context: Mapping[str, bytes]
-    labels: Mapping[str, str]
-    inputs: Mapping[str, str]
+    own_files: Mapping[str, bytes]
+    runtime: Mapping[str, bytes]
+    own_labels: Mapping[str, str]
+    own_inputs: Mapping[str, str]
+    runtime_inputs: Mapping[str, str]
     build_id: str
     base: BaseIdentity
     created: str
     support: Support
     downloads: tuple[LockedDownload, ...] = ()
     unlocked: str = ""
+
+    @property
+    def context(self) -> Mapping[str, bytes]:
+        """The files of the build context, by path."""
+        return {**self.own_files, **self.runtime}
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Every input by name, with its digest or itself."""
+        return {**self.own_inputs, **self.runtime_inputs}
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Every label but the revision, which says where the sources came from and not what goes into the
+        image: a commit that changes nothing here must not rebuild the world."""
+        return {
+            **self.own_labels,
+            f"{LABEL}.build-id": self.build_id,
+            f"{LABEL}.inputs": _COMPACT.encode(self.inputs),
+        }
 
 
 def render(
@@ -115,10 +138,9 @@ def render(
     dockerfile = render_dockerfile(unit, sources.compiled, base.source)
     requirements = _requirements_file(locked.requirements)
     dropping = _dropping(unit, sources)
-    context = {"requirements.txt": requirements.content, **dropping, **sources.runtime}
     support = support_of(unit, sources.ends, on=date.fromisoformat(locked.created[:10]))
     labels = _labels(unit, base, locked.created, support)
-    inputs = {
+    own_inputs = {
         "base": base.digest or "unlocked",
         "compression": members.FORMAT,
         "created": locked.created,
@@ -128,21 +150,18 @@ def render(
         "platform": str(unit.platform),
         "file requirements.txt": requirements.digest,
         **{f"file {path}": _short(content) for path, content in dropping.items()},
-        **sources.runtime_inputs,
         **{f"download {each.path}": each.sha256[:16] for each in locked.downloads},
     }
-    build_id = hashlib.sha256(_SORTED.encode(inputs).encode()).hexdigest()
+    inputs = {**own_inputs, **sources.runtime_inputs}
     return RenderedUnit(
         unit=unit,
         dockerfile=dockerfile,
-        context=context,
-        labels={
-            **labels,
-            f"{LABEL}.build-id": build_id,
-            f"{LABEL}.inputs": _COMPACT.encode(inputs),
-        },
-        inputs=inputs,
-        build_id=build_id,
+        own_files={"requirements.txt": requirements.content, **dropping},
+        runtime=sources.runtime,
+        own_labels=labels,
+        own_inputs=own_inputs,
+        runtime_inputs=sources.runtime_inputs,
+        build_id=hashlib.sha256(_SORTED.encode(inputs).encode()).hexdigest(),
         base=base,
         created=locked.created,
         support=support,
@@ -309,8 +328,9 @@ def dropped(unit: BuildUnit) -> str:
 
 def changed_inputs(rendered: RenderedUnit, before: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the inputs that are not what `before` (a published image's) says, sorted."""
-    names = rendered.inputs.keys() | before.keys()
-    return tuple(sorted(name for name in names if rendered.inputs.get(name) != before.get(name)))
+    inputs = rendered.inputs
+    names = inputs.keys() | before.keys()
+    return tuple(sorted(name for name in names if inputs.get(name) != before.get(name)))
 
 
 def require_locked(rendered: Sequence[RenderedUnit]) -> None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-PYTHON = Path(sys.executable).parent
-TOOLKIT = (str(PYTHON / "toolkit"),)
+TOOLKIT = (sys.executable, "-m", "toolkit")
 
 
 class BenchFailed(Exception):
@@ -35,7 +34,9 @@ def timed(act: Callable[[], object]) -> float:
 
 def run(*command: str, cwd: Path = PROJECT) -> str:
     """What it printed. Raises BenchFailed with its words."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=_environment(), capture_output=True, text=True, errors="replace", check=False
+    )
     if done.returncode:
         raise BenchFailed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.rstrip()}")
     return done.stdout
@@ -44,10 +45,17 @@ def run(*command: str, cwd: Path = PROJECT) -> str:
 def measured(*command: str, cwd: Path = PROJECT) -> Usage:
     """Of a process and nothing else; the memory is never less than that of this one, which forks it."""
     started = time.monotonic()
-    child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command, cwd=cwd, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(child.pid, 0)
     took = time.monotonic() - started
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise BenchFailed(f"{' '.join(command)} ended with {child.returncode}")
     return Usage(wall=took, cpu=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss / 1024)
+
+
+def _environment() -> dict[str, str]:
+    """As Python and make have it: what is compiled is kept."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

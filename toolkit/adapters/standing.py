@@ -16,10 +16,10 @@ from toolkit.standing import Asked, Standing, loads
 _DIRECTORY = os.path.join(".cache", "standing")
 _KEPT = 50
 
-# What the environment may say about how registries are reached, besides REGISTRY.
+# What the environment may say about how registries and builders are reached, besides REGISTRY.
 _VARIABLES = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "DOCKER_CONFIG"),
-    *("HOME", "NETRC", "PYTHONPATH"),
+    *("HOME", "NETRC", "BUILDER"),
 )
 
 

@@ -108,6 +108,7 @@ def main() -> None:
     except Exception as error:  # a fault of the toolkit itself
         click.echo(f"internal error: {type(error).__name__}: {error}\n  {_kept_traceback()}", err=True)
         code = ExitCode.NEED_NOT_MET
+    gc.freeze()  # else all that is left would be looked through twice more
     for stream in (sys.stdout, sys.stderr):
         if stream:  # None where the caller closed it
             stream.flush()

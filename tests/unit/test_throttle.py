@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 
-from toolkit.adapters.throttle import ECR_RATES, Api, Throttle
+from toolkit.adapters.throttle import Throttle
+from toolkit.quotas import ECR_RATES, Api
 
 
 @dataclass

@@ -20,11 +20,12 @@ from toolkit.adapters.registry_dialogue import Dialogue
 from toolkit.adapters.registry_errors import no_registry, read_answer
 from toolkit.adapters.registry_http import Connection, Patience
 from toolkit.adapters.registry_upload import PIECE, Uploads, skip
-from toolkit.adapters.throttle import ECR_RATES, Api, Throttle
+from toolkit.adapters.throttle import Throttle
 from toolkit.blobs import CHUNK, CheckedBlob
 from toolkit.errors import Conflict, DigestMismatch, RegistryTrouble, RegistryUnavailable
 from toolkit.oci import MANIFEST_TYPES, Descriptor, Digest, Index, Manifest, parse_manifest
 from toolkit.publish import BlobSource, Content, OnSession, Registry, unheard
+from toolkit.quotas import ECR_RATES, Api
 from toolkit.record import account_and_region
 from toolkit.verify import ImageSource
 

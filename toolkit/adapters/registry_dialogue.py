@@ -6,9 +6,9 @@ import httpx
 
 from toolkit.adapters.registry_errors import no_registry
 from toolkit.adapters.registry_http import REDIRECTS, Call, Connection
-from toolkit.adapters.throttle import Api
 from toolkit.errors import RegistryTrouble
 from toolkit.oci import MANIFEST_TYPES, Digest
+from toolkit.quotas import Api
 
 
 class Dialogue:

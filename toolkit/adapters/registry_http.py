@@ -15,8 +15,9 @@ from toolkit.adapters.certificates import trust
 from toolkit.adapters.registry_auth import Authenticator, Scopes, parse_challenges
 from toolkit.adapters.registry_credentials import Credentials, DockerCredentials
 from toolkit.adapters.registry_errors import is_loopback, read_answer, refusal, unreachable
-from toolkit.adapters.throttle import Api, Throttle
+from toolkit.adapters.throttle import Throttle
 from toolkit.errors import RegistryTrouble, UsageError
+from toolkit.quotas import Api
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -13,11 +13,11 @@ from urllib.parse import quote
 import httpx
 
 from toolkit.adapters.registry_dialogue import Dialogue
-from toolkit.adapters.throttle import Api
 from toolkit.blobs import CHUNK, BlobCorrupt
 from toolkit.errors import RegistryTrouble, RegistryUnavailable, ToolkitError
 from toolkit.oci import Descriptor
 from toolkit.publish import Content, OnSession
+from toolkit.quotas import Api
 
 # Larger than the least piece that S3 takes (5 MiB), so that a registry on S3 stores each as it comes;
 # what of a blob may have to be sent twice.

@@ -39,6 +39,20 @@ from toolkit.selection import Selection, select
 @click.option(
     "--offline", is_flag=True, help="Ask nobody: show what a registry without any of the images would get."
 )
+@click.option(
+    "--simulate",
+    "scenarios",
+    multiple=True,
+    metavar="NODES",
+    help="Instead, what building it takes on many machines: nodes=50 or amd64=30,arm64=20, and any of "
+    "jobs=2, units=10000 (what is chosen, again and again), batch=98, provision=90 (seconds). Repeatable.",
+)
+@click.option(
+    "--record",
+    default="",
+    metavar="PATH|ID|REF",
+    help="Take sizes and times of builds from this release record; usual is the newest.",
+)
 @support_options
 @json_option
 def plan(
@@ -48,6 +62,8 @@ def plan(
     builder: str,
     explain: str,
     offline: bool,
+    scenarios: tuple[str, ...],
+    record: str,
     accepted: Sequence[State],
     as_json: bool,
 ) -> None:
@@ -55,20 +71,24 @@ def plan(
 
     Beside it stand the size and the time of the unit's last build, as the newest release record has them.
     The sources of what is to be built are asked whether they answer, for two seconds at most.
+    With --simulate nothing but a table is printed: how long a release would take on so many machines.
     A pattern matches identifiers and image ids. Without patterns and options the group `default` is taken.
     """
     from toolkit.cli.plan_text import explain_lines, plan_lines
     from toolkit.cli.reaching import unreachable
-    from toolkit.cli.records import lookup_last
+    from toolkit.cli.records import get_record, lookup_last
+    from toolkit.cli.simulating import simulation_lines, simulations, simulations_json
     from toolkit.cli.world import destination, lookup_bases
     from toolkit.planning import plan_offline, plan_release
     from toolkit.preview import preview
+    from toolkit.simulation import Scenario
     from toolkit.support import supports_of
 
     if explain and (selection.patterns or selection.wanted):
         raise UsageError(
             "--explain names the image itself", remedy=f"Run: toolkit plan --explain '{explain}'"
         )
+    simulated = [Scenario.parse(text) for text in scenarios]
     project = read_project(from_environment(catalog))
     chosen = get_builder(builder, project.catalog.builders)
     wanted = Selection(patterns=(explain,)) if explain else selection
@@ -88,13 +108,18 @@ def plan(
             except RegistryTrouble as error:
                 error.remedy = f"{error.remedy}\n  Without a registry: toolkit plan --offline".lstrip("\n ")
                 raise
+        last = get_record(project.settings, record) if record else lookup_last(project.settings, to)
         shown = preview(
             planned,
-            record=lookup_last(project.settings, to),
-            unreachable={} if offline else unreachable(project, planned, bases),
+            record=last,
+            unreachable={} if offline or simulated else unreachable(project, planned, bases),
             supports=supports_of(selected, project.sources.ends, on=today()),
             assign=_assign(project, chosen, planned),
         )
+    if simulated:
+        found = simulations(shown, simulated, last)
+        click.echo(simulations_json(found) if as_json else "\n".join(simulation_lines(found)))
+        return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if as_json:
         click.echo(json.dumps(shown.to_json(), indent=2))

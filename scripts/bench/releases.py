@@ -45,7 +45,7 @@ def _bake(directory: Path) -> Side:
 
 
 @contextmanager
-def _against_bake(count: int) -> Iterator[Contest]:
+def against_bake(count: int) -> Iterator[Contest]:
     with _released(count) as directory:
         yield Contest(ours=_ours(directory), theirs=(_bake(directory),), bound=_start_of_python)
 
@@ -82,7 +82,7 @@ ROWS = (
         name="release-20",
         title="release of 20 unchanged images × 2",
         reach=times_faster(50),
-        ready=functools.partial(_against_bake, 20),
+        ready=functools.partial(against_bake, 20),
         given=_GIVEN.format(count=20),
         pairs=5,
     ),

@@ -53,10 +53,11 @@ def _below(result: Result) -> Iterator[str]:
 
 def document(results: Sequence[Result], failures: dict[str, str]) -> dict[str, Any]:
     """For programs: every value of every round, by the name of the row."""
+    system = os.uname()
     return {
         "schema_version": 1,
         "machine": {
-            "system": platform.platform(),
+            "system": " ".join((system.sysname, system.release, system.machine)),
             "processors": os.cpu_count(),
             "python": platform.python_version(),
         },

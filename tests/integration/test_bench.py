@@ -1,0 +1,34 @@
+"""`make bench` in its quick form, so that it does not rot: rows that take seconds, and one release."""
+
+import functools
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from scripts.bench.releases import against_bake
+from scripts.bench.rows import compete
+from scripts.bench.themes import ROWS
+from tests.projects import ROOT
+
+QUICK = ("help", "plan-1000", "plan-memory")
+
+
+def test_rows_that_take_seconds_are_measured_and_told(tmp_path: Path) -> None:
+    names = [word for name in QUICK for word in ("--only", name)]
+    figures = tmp_path / "bench.json"
+    command = (sys.executable, "-m", "scripts.bench", "--quick", "--json", str(figures), *names)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())
+    assert set(found["rows"]) == set(QUICK)
+    assert all(f"{name}: `" in done.stdout for name in QUICK)
+    # Not a question of speed: the toolkit's own process, whatever machine this is.
+    assert found["rows"]["plan-memory"]["reached"]
+
+
+def test_a_release_of_two_unchanged_images_is_measured_against_bake() -> None:
+    (row,) = (each for each in ROWS if each.name == "release-20")
+    found = compete(replace(row, ready=functools.partial(against_bake, 2)), 1)
+    assert found.ratio > 1

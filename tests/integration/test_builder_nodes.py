@@ -100,7 +100,11 @@ def test_a_release_split_over_two_nodes_has_the_digests_of_one_engine(
             amd64=remote(here, AMD64),
             arm64=remote(far, ARM64, certificates="arm64-node", server_name="arm64.build.example"),
         )
-        split = fleet.small.run("release", *ONE, "--no-cache", "--builder", "fleet")
+        # The machine that releases needs no engine of its own.
+        split = fleet.small.run(
+            *("release", *ONE, "--no-cache", "--builder", "fleet"),
+            environment={"DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock"},
+        )
         assert split.code == 0, split.err
         over_two = fleet.digests()
     for name, identifier in zip(("amd64", "arm64"), ONE, strict=True):

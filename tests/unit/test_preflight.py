@@ -8,8 +8,11 @@ import pytest
 
 from tests.projects import AMD64, ARM64, digest, rendered, template, unit
 from tests.records import image, record
+from tests.unit.test_builder_placement import node
 from tests.unit.test_ecr import settings
 from tests.unit.test_plan import BOTH, IMAGES, LIST, REPOSITORY, plan_for, the_list
+from toolkit.builders.placement import Fleet
+from toolkit.catalog.builder import NodePlatform
 from toolkit.ecr.settings import Mutability
 from toolkit.errors import ExitCode, RegistryTrouble
 from toolkit.machine.facts import Disk
@@ -23,7 +26,9 @@ from toolkit.preflight import (
     PreflightFailed,
     ecr_findings,
     ensure_ready,
+    fleet_findings,
     machine_findings,
+    placement_findings,
     put_tags,
     trouble,
 )
@@ -220,3 +225,19 @@ def test_a_question_that_could_not_be_asked_is_a_finding() -> None:
     found = trouble(RegistryTrouble("AWS said no", remedy="Log in."), "Amazon ECR")
     assert (found.ok, found.detail, found.remedy) == (False, "AWS said no", "Log in.")
     assert found.exit_code is ExitCode.REGISTRY_TROUBLE
+
+
+def test_what_no_node_can_build_is_one_finding_for_each_reason_and_a_dead_spare_is_none() -> None:
+    here = node("here", NodePlatform.AMD64, is_a=Architecture.AMD64)
+    dead = node("spare", NodePlatform.AMD64, trouble="nothing answers")
+    fleet = Fleet(name="fleet", nodes=[here, dead])
+    wanted = plan_for()
+    nodes = fleet_findings(wanted, fleet)
+    assert [str(each) for each in nodes] == [
+        "node            ok      here, linux/amd64: answers, amd64",
+        "node            ok      spare, linux/amd64: not used, nothing answers",
+    ]
+    units = [each.rendered for each in wanted.to_build]
+    (found,) = placement_findings(units, fleet.assign_among(units))
+    assert not found.ok
+    assert found.detail == f"no node of builder fleet is for linux/arm64: {ARM64}"

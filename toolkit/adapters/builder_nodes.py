@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,11 +79,11 @@ class Notes:
 
 @dataclass(frozen=True, kw_only=True)
 class BuilderNodes:
-    """`configuration` is docker's directory, `endpoint` what the docker client talks to by itself."""
+    """`configuration` is docker's directory, `endpoint` tells what the docker client talks to by itself."""
 
     environment: Mapping[str, str]
     configuration: Path
-    endpoint: str
+    endpoint: Callable[[], str]
 
     @property
     def notes(self) -> Notes:
@@ -93,7 +93,7 @@ class BuilderNodes:
         if name := instance_name(builder, node):
             return Address(host="", builder=name)
         # With a host of its own `default` is the engine there, whatever builder was chosen by `use`.
-        return Address(host=node.endpoint or self.endpoint, builder="default")
+        return Address(host=node.endpoint or self.endpoint(), builder="default")
 
     def ensure(self, builder: CatalogBuilder) -> tuple[Fleet, tuple[Command, ...]]:
         """Make Buildx have what the catalog says, start what Buildx starts, and look at every node.

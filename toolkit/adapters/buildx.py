@@ -100,7 +100,10 @@ class BuildxBuilder:
                 try:
                     run()
                 except DockerException:
-                    if not request.base_layout or not any(HALF_A_BASE in line for line in tail):
+                    # A BuildKit that is no engine's has a store that `docker load` does not reach.
+                    is_engine = self.builder is None or bool(self.host)
+                    is_half = any(HALF_A_BASE in line for line in tail)
+                    if not (request.base_layout and is_engine and is_half):
                         raise
                     on_stage("loading the base, of which a build that was cut off left a part")
                     platform, room = rendered.unit.platform, request.layout.parent
@@ -109,7 +112,7 @@ class BuildxBuilder:
                         run()
             except DockerException as error:
                 if self.answers is not None:
-                    self._ensure_there(lost_node([*tail, str(error)]), self.answers)
+                    self._ensure_there(lost_node(tuple(tail)), self.answers)
                 if any(sign in str(error) for sign in _ENGINE_DOWN):
                     raise NeedNotMet(
                         "the Docker engine does not answer: it is not running or died during the build",

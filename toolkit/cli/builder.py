@@ -39,7 +39,7 @@ def ensure(catalog: str, name: str, as_json: bool) -> None:
         fleets.append(fleet)
         for command in commands:
             click.echo(f"docker buildx {' '.join(command)}", err=True)
-    _print(fleets, as_json=as_json)
+    print_nodes(fleets, as_json=as_json)
 
 
 @builder.command("list")
@@ -51,7 +51,7 @@ def list_(catalog: str, name: str, as_json: bool) -> None:
     project = read_project(from_environment(catalog))
     client = builder_nodes(project.settings)
     chosen = _chosen(name, project.catalog.builders.values())
-    _print([client.look(each) for each in chosen], as_json=as_json)
+    print_nodes([client.look(each) for each in chosen], as_json=as_json)
 
 
 @builder.command()
@@ -81,7 +81,8 @@ def _chosen(name: str, builders: Collection[CatalogBuilder]) -> Sequence[Catalog
     return tuple(known.values())
 
 
-def _print(fleets: Sequence[Fleet], *, as_json: bool) -> None:
+def print_nodes(fleets: Sequence[Fleet], *, as_json: bool) -> None:
+    """A row for each node. Raises SystemExit(1) when one cannot be used."""
     rows = [(fleet.name, state) for fleet in fleets for state in fleet.nodes]
     if as_json:
         click.echo(json.dumps([_json(name, state) for name, state in rows], indent=2))

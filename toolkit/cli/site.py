@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,14 +47,15 @@ def get_builder(name: str, builders: Mapping[str, CatalogBuilder]) -> CatalogBui
     )
 
 
-def builder_nodes(settings: Settings, endpoint: str = "") -> "BuilderNodes":
-    """`endpoint` is what the docker client talks to; it is looked for when it is not known."""
+def builder_nodes(settings: Settings, facts: Callable[[], Facts] | None = None) -> "BuilderNodes":
+    """`facts` tells of this machine, which is looked at without."""
     from toolkit.adapters.builder_nodes import BuilderNodes
 
+    seen = facts or cache(lambda: look(settings, DEFAULT_REGISTRY))
     return BuilderNodes(
         environment=settings.environment,
         configuration=settings.docker_config,
-        endpoint=endpoint or look(settings, DEFAULT_REGISTRY).endpoint,
+        endpoint=lambda: seen().endpoint,
     )
 
 
@@ -84,7 +85,7 @@ class Site:
         """
         if self.builder is None:
             return None
-        fleet, commands = builder_nodes(self.project.settings, self.facts.endpoint).ensure(self.builder)
+        fleet, commands = builder_nodes(self.project.settings, lambda: self.facts).ensure(self.builder)
         for command in commands:
             self._tell(Kind.NOTE, f"docker buildx {' '.join(command)}")
         for state in fleet.nodes:
@@ -113,7 +114,7 @@ class Site:
                 self.report(Event(kind=Kind.WARNING, subject=rendered.unit.identifier, text=warning))
         if self.builder is None or self.fleet is None:
             return None
-        client = builder_nodes(self.project.settings, self.facts.endpoint)
+        client = builder_nodes(self.project.settings, lambda: self.facts)
         return Nodes(builder=self.builder, fleet=self.fleet, assign=assign, client=client, report=self.report)
 
     def _tell(self, kind: Kind, text: str) -> None:

@@ -7,7 +7,7 @@ repository, bound to its digest, and as a file where a pipeline hands over files
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self, get_origin
 
 from toolkit.artifacts import fetch_artifact, push_artifact
@@ -169,11 +169,11 @@ def staged_of(finished: Finished, *, to: Destination, locked: str, toolkit: str)
 
 
 def push_staged(staged: StagedUnit, rendered: RenderedUnit, to: Destination) -> StagedUnit:
-    """Put the document beside its image; what stands there afterwards. The first one stays: it is that of
-    whoever built, and knows how long that took."""
+    """Put the document beside its image; what is to be handed over. The first one there stays, as it is that
+    of whoever built: how long that took, it knows."""
     repository = to.repository(rendered.unit.repository)
     if there := lookup_staged(rendered, Digest(staged.digest), to):
-        return there
+        return replace(staged, durations=there.durations, built=there.built, emulated=there.emulated)
     push_artifact(
         staged.dumps().encode(),
         artifact_type=STAGED_TYPE,

@@ -13,7 +13,16 @@ from tests.projects import AMD64, ARM64, CATALOG, unit, units
 from tests.releases import BOTH, EVERY, LIST, PYTORCH, House, honest
 from toolkit.artifacts import push_artifact
 from toolkit.errors import BuildFailed, ExitCode, RegistryUnavailable, worst
-from toolkit.handover import STAGED_TYPE, NotStaged, StagedInvalid, StagedUnit, ensure_fits, lookup_staged
+from toolkit.handover import (
+    STAGED_TYPE,
+    NotStaged,
+    StagedInvalid,
+    StagedUnit,
+    ensure_fits,
+    lookup_staged,
+    push_staged,
+    staged_of,
+)
 from toolkit.oci import Manifest, MediaType
 from toolkit.progress import Kind
 from toolkit.publish import publish_image
@@ -97,6 +106,17 @@ def test_a_unit_whose_document_cannot_be_pushed_has_failed(house: House) -> None
     staged, failures = house.stage(ARM64)
     assert staged == {}
     assert failures[ARM64].exit_code is ExitCode.REGISTRY_TROUBLE
+
+
+def test_what_is_handed_over_of_a_unit_that_is_there_is_of_now(house: House) -> None:
+    house.stage(ARM64)
+    rendered = house.rendered(unit(ARM64))
+    finished = house.publish(ARM64).finished[0]
+    later = staged_of(finished, to=house.to, locked="sha256:" + "1" * 64, toolkit="2.0")
+    handed = push_staged(replace(later, built=False, durations={}), rendered, house.to)
+    assert (handed.base.locked, handed.toolkit) == ("sha256:" + "1" * 64, "2.0")
+    assert handed.built
+    assert "build" in handed.durations
 
 
 # --- publishing what was staged

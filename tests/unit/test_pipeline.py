@@ -21,8 +21,9 @@ from toolkit.ecr.immutability import fits, fixed_tags, movable_tags
 from toolkit.ecr.lifecycle import cache_policy
 from toolkit.ecr.policies import Purpose, identity_policy
 from toolkit.ecr.settings import repositories_of, wanted_settings
+from toolkit.oci import Digest
 from toolkit.record import NEWEST
-from toolkit.tags import build_tag
+from toolkit.tags import build_tag, staged_tag
 from toolkit.units import expand
 
 PATH = ROOT / "buildspecs" / "pipeline.cfn.yaml"
@@ -240,7 +241,7 @@ def test_tags_that_move_may_and_all_others_may_not() -> None:
     rows = REPOSITORY["ImageTagMutabilityExclusionFilters"]
     filters = [each["ImageTagMutabilityExclusionFilterValue"] for each in rows]
     assert all(any(fits(each, tag) for each in filters) for tag in (*movable_tags(UNITS), NEWEST))
-    fixed = (*fixed_tags(UNITS), build_tag("0" * 64))
+    fixed = (*fixed_tags(UNITS), build_tag("0" * 64), staged_tag("0" * 64, Digest.of(b"")))
     assert [tag for tag in fixed if any(fits(each, tag) for each in filters)] == []
 
 

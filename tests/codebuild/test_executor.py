@@ -2,12 +2,12 @@
 
 import re
 import shlex
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.checkouts import commit
 from tests.codebuild.batch import BatchRun, Ended
 from tests.codebuild.buildspec import BuildspecInvalid, Node, parse_buildspec, read_buildspec
 from tests.codebuild.executor import Build, Machine, Result
@@ -24,13 +24,6 @@ def source(tmp_path: Path) -> Path:
     (directory / "file").write_text("committed\n")
     commit(directory)
     return directory
-
-
-def commit(directory: Path) -> None:
-    """All that is there."""
-    git = ["git", "-C", str(directory), "-c", "user.name=t", "-c", "user.email=t@example.com"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
-        subprocess.run([*git, *arguments], check=True)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`toolkit codebuild` as a process: batches of a real registry's plan, started at a CodeBuild by hand."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.checkouts import commit
 from tests.http_server import Received, Reply, Server, serving
 from tests.integration.conftest import ONE, TWO, SmallProject
 
@@ -52,15 +52,10 @@ def codebuild(state: str) -> Iterator[Server]:
         yield server
 
 
-def commit(project: SmallProject) -> str:
+def committed(project: SmallProject) -> str:
     """The project as one commit; its id."""
     (project.directory / ".gitignore").write_text(".cache\ndist\n")
-    git = ["git", "-C", str(project.directory), "-c", "user.name=t", "-c", "user.email=t@example.com"]
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
-        subprocess.run([*git, *arguments], check=True)
-    return subprocess.run(
-        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    return commit(project.directory)
 
 
 def test_a_batch_has_what_a_release_would_build_and_nothing_once_it_is_released(
@@ -114,7 +109,7 @@ def test_what_a_release_refuses_is_in_no_batch(prepared: SmallProject) -> None:
 
 
 def test_batches_are_started_at_the_commit_that_is_checked_out(prepared: SmallProject) -> None:
-    head = commit(prepared)
+    head = committed(prepared)
     with codebuild("SUCCEEDED") as server:
         place = {**ELSEWHERE, "AWS_ENDPOINT_URL_CODEBUILD": server.url}
         done = prepared.run("codebuild", "start", "--project", "images", environment=place)
@@ -138,7 +133,7 @@ def test_a_batch_that_failed_is_exit_5_and_names_what_did(prepared: SmallProject
 
 
 def test_what_is_not_committed_is_started_nowhere(prepared: SmallProject) -> None:
-    commit(prepared)
+    committed(prepared)
     prepared.catalog('title = "One"', 'title = "Another"')
     words = prepared.run("codebuild", "start", "--project", "images", environment=ELSEWHERE).failed_with(2)
     assert "the sources of the images differ from the commit that is checked out" in words

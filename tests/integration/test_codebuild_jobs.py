@@ -5,7 +5,6 @@ The buildspecs are the repository's, run by the executor of tests/codebuild; the
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.checkouts import commit
 from tests.codebuild.batch import BatchRun, Ended
 from tests.codebuild.buildspec import Node, read_buildspec
 from tests.codebuild.executor import Machine
@@ -110,10 +110,8 @@ def identifiers(units: tuple[str, ...]) -> set[str]:
 
 
 def _commit(directory: Path) -> None:
-    git = ["git", "-C", str(directory), "-c", "user.name=t", "-c", "user.email=t@example.com"]
     (directory / ".gitignore").write_text(".cache\ndist\n__pycache__\n")
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
-        subprocess.run([*git, *arguments], check=True)
+    commit(directory)
 
 
 def _lock_what_the_mirror_has(small: SmallProject) -> None:

@@ -75,6 +75,6 @@ def _calls() -> Iterator[Contest]:
 ROWS = (
     Row(name="help", title="toolkit --help", reach=at_most(3), ready=_help, pairs=7),
     Row(name="uri", title="a URI, fresh process", reach=at_most(1 / 8), ready=_fresh),
-    Row(name="uri-memory", title="a URI, resident memory", reach=at_most(1 / 8), ready=_memory, unit="MB"),
+    Row(name="uri-memory", title="a URI, resident memory", reach=at_most(1 / 4), ready=_memory, unit="MB"),
     Row(name="uri-calls", title="a URI, 10,000 calls in one process", reach=at_most(1 / 8), ready=_calls),
 )

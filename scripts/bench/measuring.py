@@ -42,18 +42,26 @@ def run(*command: str, cwd: Path = PROJECT) -> str:
     return done.stdout
 
 
+# The memory of a process counts from before its program is loaded, when it is a copy of its parent: so the
+# parent is a small one, and not the bench.
+_WEIGH = """
+import os, sys, time
+nowhere = [(os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_WRONLY, 0) for each in (1, 2)]
+started = time.monotonic()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=nowhere)
+_, status, usage = os.wait4(child, 0)
+took = time.monotonic() - started
+print(os.waitstatus_to_exitcode(status), took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
+
+
 def measured(*command: str, cwd: Path = PROJECT) -> Usage:
-    """Of a process and nothing else; the memory is never less than that of this one, which forks it."""
-    started = time.monotonic()
-    child = subprocess.Popen(
-        command, cwd=cwd, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(child.pid, 0)
-    took = time.monotonic() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise BenchFailed(f"{' '.join(command)} ended with {child.returncode}")
-    return Usage(wall=took, cpu=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss / 1024)
+    """Of a process and nothing else. Raises BenchFailed."""
+    told = run(sys.executable, "-I", "-S", "-c", _WEIGH, *command, cwd=cwd).split()
+    code, wall, cpu, memory = int(told[0]), *map(float, told[1:])
+    if code:
+        raise BenchFailed(f"{' '.join(command)} ended with {code}")
+    return Usage(wall=wall, cpu=cpu, memory=memory)
 
 
 def _environment() -> dict[str, str]:

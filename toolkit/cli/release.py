@@ -1,5 +1,6 @@
 """`toolkit release` and `toolkit build`."""
 
+import time
 from collections.abc import Sequence
 
 import click
@@ -28,9 +29,11 @@ from toolkit.cli.supporting import USUALLY_ACCEPTED, refuse_unsupported, support
 from toolkit.cli.world import Bases, layouts, workshop
 from toolkit.oci import Platform
 from toolkit.preflight import ensure_ready, placement_findings
+from toolkit.progress import Event, Kind
 from toolkit.release import Outcome
 from toolkit.render import require_locked
 from toolkit.selection import Selection, select
+from toolkit.spent import Spent
 from toolkit.standing import Asked
 from toolkit.workshop import build_only
 
@@ -80,8 +83,11 @@ def release(
     are there. Without patterns and options that choose units the group `default` is taken.
     """
     settings = from_environment(catalog)
+    spent = Spent(clock=time.monotonic)
     if with_setup:
+        started = time.monotonic()
         bring_machine(settings, registry)
+        spent.add("set-up", time.monotonic() - started)
     is_plain = not (selection.wanted or resume or cold or dropped or as_json) and accepted == USUALLY_ACCEPTED
     asked = Asked(registry=registry, catalog=catalog, patterns=selection.patterns)
     memory = Memory.begin(settings, asked if is_plain else None)
@@ -99,7 +105,7 @@ def release(
     place = with_cache(get_place(registry, lambda: project.catalog.registries), cache)
     registries = (place.host, *base_registries(project))
     with reporter(as_json=as_json) as reported:
-        report = memory.listening(reported)
+        report = spent.listening(memory.listening(reported))
         choice = choose(project, wish, place, report)
         with private_docker_config(project.settings, registries) as docker_config:
             outcome = bring(
@@ -111,6 +117,8 @@ def release(
                 memory=memory,
                 report=report,
             )
+        if any(each.built for each in outcome.finished):
+            reported(Event(kind=Kind.NOTE, text=spent.text))
     end(outcome)
 
 

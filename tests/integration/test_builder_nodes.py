@@ -152,7 +152,7 @@ def test_the_unit_of_a_node_that_dies_is_built_on_another_one_and_the_rest_is_as
         warnings = [event for event in told(ran.err + ran.out) if "was lost" in event["text"]]
         assert [(event["event"], event["subject"]) for event in warnings] == [("warning", doomed)]
         assert warnings[0]["text"].startswith("node b was lost: ")
-        assert warnings[0]["text"].endswith("it is built again on node a")
+        assert warnings[0]["text"].endswith("; it is built again on node a")
         assert 'building with "fleet.a" instance' in fleet.log(doomed).read_text()
 
 
@@ -190,6 +190,31 @@ def test_builders_are_made_once_mended_when_they_drift_and_removed_alone(
     assert fleet.builders() == {"mine"}
     assert fleet.small.run("builder", "remove", "mine").out == "mine: nothing was made by this toolkit\n"
     assert fleet.builders() == {"mine"}
+
+
+# Does on this machine what a far one would be asked to do.
+SSH = """#!/bin/sh
+echo "$@" >>"$0.log"
+exec docker --host HOST system dial-stdio
+"""
+
+
+def test_an_engine_behind_ssh_is_a_node(
+    fleet: FleetProject, second_engine: TestEngine, tmp_path: Path
+) -> None:
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(SSH.replace("HOST", second_engine.host))
+    ssh.chmod(0o755)
+    endpoint = "ssh://build@far.build.example:2222"
+    fleet.nodes(far=f'kind = "ssh"\nendpoint = "{endpoint}"\nplatforms = ["linux/amd64"]\n')
+    path = {"PATH": f"{ssh.parent}:{os.environ['PATH']}"}
+    ran = fleet.small.run("build", ONE[0], "--builder", "fleet", environment=path)
+    assert ran.code == 0, ran.err
+    asked = ssh.with_name("ssh.log").read_text()
+    assert "-l build -p 2222" in asked
+    assert "far.build.example docker system dial-stdio" in asked.replace(" -- ", " ")
+    assert fleet.builders() == set()
 
 
 def test_a_builder_of_that_name_that_someone_else_made_is_left_alone(fleet: FleetProject, here: str) -> None:

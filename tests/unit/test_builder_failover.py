@@ -23,6 +23,7 @@ class Machine:
 
     def __init__(self, error: ToolkitError | None = None) -> None:
         self.error = error
+        self.is_up = error is None
         self.asked: list[str] = []
 
     def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
@@ -45,7 +46,13 @@ def request(directory: Path, rendered: RenderedUnit) -> BuildRequest:
 def crew(events: list[Event], units: list[RenderedUnit], **machines: Machine) -> NodesBuilder:
     nodes = [node(name, NodePlatform.AMD64, is_a=Architecture.AMD64) for name in machines]
     fleet = Fleet(name="fleet", nodes=nodes)
-    return NodesBuilder(fleet=fleet, nodes=machines, assign=fleet.assign_among(units), report=events.append)
+    return NodesBuilder(
+        fleet=fleet,
+        nodes=machines,
+        assign=fleet.assign_among(units),
+        answers=lambda name: machines[name].is_up,
+        report=events.append,
+    )
 
 
 def test_a_unit_of_a_lost_node_is_built_on_the_next_and_the_person_is_told(tmp_path: Path) -> None:
@@ -74,7 +81,32 @@ def test_when_the_last_node_is_lost_the_unit_fails_and_says_which_died_of_what(t
         f"{AMD64} was not built: no node for linux/amd64 is left (a: EOF; b: connection refused)"
     )
     assert "toolkit builder list fleet" in failed.value.remedy
-    assert events[-1].text == "node b was lost: connection refused; there is no other node for it"
+    assert [each.text for each in events] == [
+        "node a was lost: EOF; it is built again on node b",
+        "node b was lost: connection refused; it is tried on no other",
+    ]
+
+
+def test_a_node_that_came_back_is_taken_when_there_is_no_other(tmp_path: Path) -> None:
+    units = [built(AMD64)]
+    a = Machine(NodeLost("EOF"))
+    builder = crew([], units, a=a)
+    with pytest.raises(BuildFailed, match="no node for linux/amd64 is left"):
+        builder.build(request(tmp_path, units[0]), on_stage=lambda _: None)
+    with pytest.raises(BuildFailed, match="no node for linux/amd64 is left"):
+        builder.build(request(tmp_path, units[0]), on_stage=lambda _: None)
+    assert len(a.asked) == 1
+    a.error, a.is_up = None, True
+    builder.build(request(tmp_path, units[0]), on_stage=lambda _: None)
+    assert len(a.asked) == 2
+
+
+def test_a_unit_that_brings_its_machines_down_does_not_get_all_of_them(tmp_path: Path) -> None:
+    units = [built(AMD64)]
+    machines = {name: Machine(NodeLost("EOF")) for name in "abcde"}
+    with pytest.raises(BuildFailed, match=r"3 nodes died of it \(a: EOF; b: EOF; c: EOF\)"):
+        crew([], units, **machines).build(request(tmp_path, units[0]), on_stage=lambda _: None)
+    assert [len(each.asked) for each in machines.values()] == [1, 1, 1, 0, 0]
 
 
 def test_a_unit_that_fails_by_itself_is_tried_nowhere_else(tmp_path: Path) -> None:

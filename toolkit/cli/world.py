@@ -322,16 +322,21 @@ def _buildx(
 def _node_tools(settings: Settings, docker_config: Callable[[], Path] | None, nodes: Nodes) -> Tools:
     usable = {each.node: each.architecture for each in nodes.fleet.nodes if each.architecture}
     buildx = {each: _buildx(settings, docker_config, each) for each in set(usable.values())}
-    builders = {}
+    builders: dict[str, BuildxBuilder] = {}
+    answers: dict[str, Callable[[], bool]] = {}
     for node, architecture in usable.items():
         address = nodes.client.address(nodes.builder, node)
+        answers[node.name] = functools.partial(nodes.client.answers, address)
         builders[node.name] = replace(
-            buildx[architecture],
-            host=address.host,
-            builder=address.builder,
-            answers=functools.partial(nodes.client.answers, address),
+            buildx[architecture], host=address.host, builder=address.builder, answers=answers[node.name]
         )
-    builder = NodesBuilder(fleet=nodes.fleet, nodes=builders, assign=nodes.assign, report=nodes.report)
+    builder = NodesBuilder(
+        fleet=nodes.fleet,
+        nodes=builders,
+        assign=nodes.assign,
+        answers=lambda name: answers[name](),
+        report=nodes.report,
+    )
     return Tools(builder=builder, emulates=builder.emulates)
 
 

@@ -1,12 +1,13 @@
 """The rows of `make bench`, theme by theme, in the order of the table."""
 
-from scripts.bench import asking, pushes, releases, scale, verification
+from scripts.bench import asking, bases, pushes, releases, scale, verification
 from scripts.bench.rows import Row
 
 ROWS: tuple[Row, ...] = (
     *releases.ROWS,
     *pushes.ROWS,
     *verification.ROWS,
+    *bases.ROWS,
     *scale.ROWS,
     *asking.ROWS,
 )

@@ -11,6 +11,7 @@ from toolkit.layers.bytestream import ByteStream
 from toolkit.layers.compression import DECODING_ERRORS, Compression, decompressed
 from toolkit.layers.elf import HEAD_SIZE, elf_name
 from toolkit.layers.installed import Package, PackageKind, metadata_limit, parse_packages
+from toolkit.layers.readahead import ReadAhead
 from toolkit.layers.tarstream import Kind, Member, TarInvalid, TarStream
 from toolkit.oci import Descriptor, Digest
 
@@ -126,10 +127,11 @@ def scan_layer(descriptor: Descriptor, blob: BinaryIO) -> LayerScan:
     hasher = hashlib.sha256()
     try:
         compression, content = decompressed(blob)
-        stream = ByteStream(content.read, hasher.update)
-        archive = TarStream(stream)
-        entries = tuple(_entry(member, archive.read_head) for member in archive)
-        stream.drain()
+        with ReadAhead(content) as ahead:
+            stream = ByteStream(ahead.read, hasher.update)
+            archive = TarStream(stream)
+            entries = tuple(_entry(member, archive.read_head) for member in archive)
+            stream.drain()
     except (TarInvalid, *DECODING_ERRORS) as error:
         _read_to_end(blob)
         raise LayerUnreadable(

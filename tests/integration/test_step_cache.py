@@ -1,5 +1,7 @@
 """Steps of builds in a registry, with two real engines: the other takes what one built, and never a harm."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,10 @@ import pytest
 
 from tests.engines import TestEngine, running_engine
 from tests.integration.conftest import ONE, SmallProject
+from tests.projects import rendered, unit
+from toolkit.adapters.step_cache import CachingBuilder, StepCache
+from toolkit.build import BuildRequest, OnStage
+from toolkit.errors import BuildFailed
 from toolkit.record import ReleaseRecord
 
 # A program in a stage that is copied from and one in the image itself: mode=max keeps both.
@@ -102,3 +108,35 @@ def test_a_cache_that_can_be_neither_read_nor_written_changes_nothing_but_a_warn
     whole, told = release(small, f"{registry}/b", None)
     assert "build cache" not in told
     assert broken == whole
+
+
+class Silent:
+    """Reads the cache of a registry that never answers; it is a real program, named as Buildx is."""
+
+    def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
+        on_stage("building")
+        if not request.step_cache:
+            request.log.write_text("#1 DONE\n")
+            return
+        request.log.write_text(f"#4 importing cache manifest from {request.step_cache}\n")
+        program = [sys.executable, "-c", "import time; time.sleep(300)", request.step_cache]
+        done = subprocess.run(program, check=False, timeout=60)
+        raise BuildFailed(f"the client ended with {done.returncode}")
+
+
+def test_a_registry_that_says_nothing_holds_up_no_release(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    cache = StepCache(repository="registry.example/steps", warn=warnings.append)
+    builder = CachingBuilder(inner=Silent(), cache=cache, patience=1)
+    request = BuildRequest(
+        rendered=rendered(unit()),
+        base_layout=None,
+        layout=tmp_path / "layout",
+        log=tmp_path / "log",
+        revision="",
+        source="",
+    )
+    builder.build(request, on_stage=lambda _: None)
+    (warning,) = warnings
+    assert "its registry said nothing for 1 s" in warning
+    assert request.log.read_text() == "#1 DONE\n"

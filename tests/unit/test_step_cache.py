@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.projects import ARM64, rendered, unit
-from toolkit.adapters.step_cache import CachingBuilder, StepCache, cache_target, may_have_harmed, trouble_of
+from toolkit.adapters.buildx import exporter
+from toolkit.adapters.step_cache import (
+    CachingBuilder,
+    StepCache,
+    cache_target,
+    may_have_harmed,
+    trouble_of,
+    waits_for_cache,
+)
 from toolkit.build import BuildRequest, OnStage
 from toolkit.errors import BuildFailed, NeedNotMet, ToolkitError
 from toolkit.tags import cache_tag, is_tag
@@ -129,6 +137,14 @@ def test_who_is_refused_is_told_what_whoever_releases_must_be_allowed() -> None:
     assert cache.reference(unit()) == ""
 
 
+def test_a_build_waits_for_the_cache_while_a_step_about_it_is_open() -> None:
+    importing = READ.splitlines()
+    assert waits_for_cache(importing[:1]) and not waits_for_cache(importing)
+    exporting = [*importing, *UNWRITABLE.splitlines()]
+    assert waits_for_cache(exporting[:-1]) and not waits_for_cache(exporting)
+    assert not waits_for_cache(["#5 [1/2] RUN sleep 1000"])
+
+
 def test_errors_of_other_steps_are_no_trouble_of_the_cache() -> None:
     assert trouble_of((READ + LAYER_GONE + WRITTEN).splitlines()) == ""
     assert not may_have_harmed([])
@@ -138,6 +154,12 @@ def test_a_cache_is_written_as_ecr_takes_it_and_its_errors_fail_no_build() -> No
     options = cache_target(REFERENCE)
     assert {"mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}.items() <= options.items()
     assert options["ignore-error"] == "true"
+
+
+def test_a_cache_has_the_compression_of_the_export_so_that_each_layer_is_made_once(tmp_path: Path) -> None:
+    exported, cached = exporter(tmp_path), cache_target(REFERENCE)
+    for option in ("compression", "compression-level", "force-compression"):
+        assert exported[option] == cached[option]
 
 
 def test_each_unit_has_a_tag_of_its_own_however_long_its_name_is() -> None:

@@ -36,6 +36,14 @@ def _interrupt_children() -> None:
                 os.kill(pid, signal.SIGINT)
 
 
+def interrupt_naming(word: str) -> None:
+    """Send SIGINT to the programs that were started with an argument that holds `word`."""
+    for pid in _children():
+        with suppress(OSError):
+            if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGINT)
+
+
 def await_children(seconds: float) -> None:
     """Interrupt every child, those too that a thread starts meanwhile, and wait so long for them at most."""
     deadline = time.monotonic() + seconds

@@ -5,12 +5,15 @@ It may help and never harm. What cannot be read or written is told once, and the
 
 import re
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit import tags
-from toolkit.build import Builder, BuildRequest, OnStage
+from toolkit.adapters.children import interrupt_naming
+from toolkit.build import Builder, BuildRequest, NodeLost, OnStage
 from toolkit.errors import BuildFailed
 from toolkit.units import BuildUnit
 
@@ -24,8 +27,8 @@ def cache_target(reference: str) -> dict[str, str]:
     """What `--cache-to` takes: the steps of all stages, as an image's manifest, without which ECR answers
     400 (aws/containers-roadmap#876).
 
-    zstd at its lowest level, forced: the layers of the image are plain in BuildKit's store, and others would
-    be compressed by one core's gzip. A failed export is no failed build: https://github.com/moby/buildkit#registry-push-image-and-cache-separately
+    The compression is the exporter's (`buildx.exporter`), so that layers of the image are sent as they were
+    made for it; others would be compressed by one core's gzip. A failed export is no failed build: https://github.com/moby/buildkit#registry-push-image-and-cache-separately
     """
     return {
         "type": "registry",
@@ -72,12 +75,23 @@ _REMEDIES = (
 )
 
 
+# How many seconds a registry may say nothing while a build waits for it: BuildKit itself waits for ever
+# (https://github.com/moby/buildkit/blob/v0.13.2/util/resolver/resolver.go has no time-out for answers), and
+# says nothing while it sends a layer. At 4 MB/s that is 2.4 GB.
+PATIENCE = 600.0
+_LOOK_SECONDS = 5.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class CachingBuilder:
-    """Builds by `inner` with the steps that `cache` has, and writes there what came to be."""
+    """Builds by `inner` with the steps that `cache` has, and writes there what came to be.
+
+    A build that waits for the cache for more than `patience` seconds is ended and made without it.
+    """
 
     inner: Builder
     cache: StepCache
+    patience: float = PATIENCE
 
     def build(self, request: BuildRequest, *, on_stage: OnStage) -> None:
         """Raises what `inner` raises, for what fails without the cache too."""
@@ -86,22 +100,51 @@ class CachingBuilder:
             self.inner.build(request, on_stage=on_stage)
             return
         try:
-            self.inner.build(replace(request, step_cache=reference), on_stage=on_stage)
+            with self._watched(request.log, reference) as stalled:
+                self.inner.build(replace(request, step_cache=reference), on_stage=on_stage)
+        except NodeLost:
+            raise
         except BuildFailed as failed:
-            if not may_have_harmed(_lines(request.log)):
+            if not stalled.is_set() and not may_have_harmed(_lines(request.log)):
                 raise
             on_stage("building without the registry's cache")
             self.inner.build(request, on_stage=on_stage)
-            self.cache.leave(failed.message.partition("\n")[0])
+            said_nothing = f"its registry said nothing for {self.patience:.0f} s"
+            self.cache.leave(said_nothing if stalled.is_set() else failed.message.partition("\n")[0])
         else:
             if trouble := trouble_of(_lines(request.log)):
                 self.cache.leave(trouble)
+
+    @contextmanager
+    def _watched(self, log: Path, reference: str) -> Iterator[threading.Event]:
+        """Ends the build in the block when it waits for the cache too long; the event says that it did."""
+        stalled, over = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            seen, since = (0, 0), time.monotonic()
+            while not over.wait(min(_LOOK_SECONDS, self.patience)):
+                now = _size(log)
+                if now != seen or not waits_for_cache(_lines(log)):
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() - since >= self.patience:
+                    stalled.set()
+                    interrupt_naming(reference)
+                    return
+
+        watcher = threading.Thread(target=watch, daemon=True, name="step cache")
+        watcher.start()
+        try:
+            yield stalled
+        finally:
+            over.set()
+            watcher.join()
 
 
 _CONFORMS: type[Builder] = CachingBuilder
 
 _BEGAN = re.compile(r"^#(?P<step>\d+) (?P<what>importing cache manifest|exporting cache)\b")
 _ERROR = re.compile(r"^#(?P<step>\d+) ERROR: (?P<text>.+)$")
+_ENDED = re.compile(r"^#(?P<step>\d+) (?:DONE|ERROR|CANCELED)\b")
 _PROGRAM = 'process "'
 # A unit that is built for the first time has no cache yet: containerd's words for 404.
 _ABSENT = re.compile(r"^failed to configure registry cache importer: \S+: not found$")
@@ -132,6 +175,26 @@ def trouble_of(log: Iterable[str]) -> str:
         elif (error := _ERROR.match(line)) and error["step"] in steps and not _ABSENT.match(error["text"]):
             return error["text"]
     return ""
+
+
+def waits_for_cache(log: Iterable[str]) -> bool:
+    """Whether the last that a build said is that it reads or writes the cache."""
+    open_steps: set[str] = set()
+    for line in log:
+        if began := _BEGAN.match(line):
+            open_steps.add(began["step"])
+        elif ended := _ENDED.match(line):
+            open_steps.discard(ended["step"])
+    return bool(open_steps)
+
+
+def _size(log: Path) -> tuple[int, int]:
+    """Changes when the log is written to or begun anew."""
+    try:
+        found = log.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (found.st_ino, found.st_size)
 
 
 def _lines(log: Path) -> tuple[str, ...]:

@@ -98,14 +98,14 @@ def plan_targets(units: Sequence[RenderedUnit]) -> str:
     return json.dumps({"group": {"default": {"targets": list(targets)}}, "target": targets})
 
 
-def many_images(directory: Path, count: int) -> Path:
+def many_images(directory: Path, count: int, consumer: str = "sagemaker") -> Path:
     """A project of `count` images on two platforms that build in a moment, on the catalog's first base."""
     catalog = (PROJECT / "images.toml").read_text()
     base = catalog[catalog.index("\n[bases.") : catalog.index("\n[images.")]
     images = "".join(
         f'[images.bench-{n}]\ntitle = "Bench {n}"\nframework = "bench{n}"\nversions = ["1.0"]\n'
         f'python = "3.9"\nbase = "debian11"\naccelerator = "cpu"\narchitectures = ["amd64", "arm64"]\n'
-        f'consumers = ["sagemaker"]\ntemplate = "bench.Dockerfile.j2"\nrepository = "bench-{n}"\n'
+        f'consumers = ["{consumer}"]\ntemplate = "bench.Dockerfile.j2"\nrepository = "bench-{n}"\n'
         f'packages.all = ["six"]\n'
         for n in range(count)
     )

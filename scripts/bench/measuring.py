@@ -4,12 +4,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 PROJECT = Path(__file__).parents[2]
 TOOLKIT = (sys.executable, "-m", "toolkit")
+_LAST_LINES = 12
+_AS_IT_IS: Mapping[str, str] = MappingProxyType({})
 
 
 class BenchFailed(Exception):
@@ -32,13 +35,20 @@ def timed(act: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def run(*command: str, cwd: Path = PROJECT) -> str:
-    """What it printed. Raises BenchFailed with its words."""
+def run(*command: str, cwd: Path = PROJECT, environment: Mapping[str, str] = _AS_IT_IS) -> str:
+    """What it printed. Raises BenchFailed with its words. `environment` is added to that of this process."""
     done = subprocess.run(
-        command, cwd=cwd, env=_environment(), capture_output=True, text=True, errors="replace", check=False
+        command,
+        cwd=cwd,
+        env={**_environment(), **environment},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
-        raise BenchFailed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.rstrip()}")
+        last = "\n".join(done.stderr.splitlines()[-_LAST_LINES:])
+        raise BenchFailed(f"{' '.join(command)} ended with {done.returncode}:\n{last}")
     return done.stdout
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.checkouts import commit
 from tests.codebuild.batch import BatchRun, Ended
 from tests.codebuild.buildspec import Node, read_buildspec
-from tests.codebuild.executor import Machine
+from tests.codebuild.executor import Build, Machine, Result
 from tests.engines import TestEngine
 from tests.integration.conftest import ONE, PROJECT, TWO, Ran, SmallProject
 from toolkit.cli.project import read_project
@@ -50,8 +50,8 @@ class Pipeline:
         assert len(paths) <= 1
         return self.small.directory / paths[0] if paths else None
 
-    def run(self, *arguments: str, **environment: str) -> Ran:
-        ran = self.small.run(*arguments, environment=environment)
+    def run(self, *arguments: str) -> Ran:
+        ran = self.small.run(*arguments)
         assert ran.code == 0, ran.err
         return ran
 
@@ -59,23 +59,29 @@ class Pipeline:
         """`without_engine` is a build whose machine has none."""
 
         def machine(node: Node) -> Machine:
-            engine = "unix:///nowhere/docker.sock" if node.identifier == without_engine else ""
-            roads = {name: value for name, value in os.environ.items() if name.startswith(ROADS)}
-            return Machine(
-                environment={
-                    **roads,
-                    "DOCKER_HOST": engine or self.engines[node.type],
-                    "VENV": sys.prefix,
-                },
-                cache=self.cache,
-            )
+            lost = node.identifier == without_engine
+            return self.machine("unix:///nowhere/docker.sock" if lost else self.engines[node.type])
 
         return BatchRun(
-            spec=read_buildspec(path),
-            source=self.small.directory,
-            home=self.homes / f"{len(list(self.homes.glob('*')))}",
-            machine=machine,
+            spec=read_buildspec(path), source=self.small.directory, home=self.home(), machine=machine
         ).run()
+
+    def release(self, **variables: str) -> Result:
+        """On one machine, by the buildspec for that."""
+        return Build(
+            spec=read_buildspec(self.small.directory / "buildspecs" / "release.yml"),
+            source=self.small.directory,
+            home=self.home(),
+            machine=self.machine(self.engines["LINUX_CONTAINER"]),
+            variables=variables,
+        ).run()
+
+    def machine(self, engine: str) -> Machine:
+        roads = {name: value for name, value in os.environ.items() if name.startswith(ROADS)}
+        return Machine(environment={**roads, "DOCKER_HOST": engine, "VENV": sys.prefix}, cache=self.cache)
+
+    def home(self) -> Path:
+        return self.homes / f"{len(list(self.homes.glob('*')))}"
 
     def lists(self, prefix: str = "") -> dict[str, str]:
         """The digest of each list that stands, by repository."""
@@ -180,5 +186,7 @@ def test_a_batch_on_two_engines_publishes_what_a_release_does_and_again_only_wha
     assert set(published) == set(LISTS)
     assert pipeline.plan() is None
 
-    pipeline.run("release", "*", REGISTRY=f"{pipeline.small.registry}/whole")
+    whole = pipeline.release(REGISTRY=f"{pipeline.small.registry}/whole", IMAGES="*")
+    assert whole.succeeded, whole.log.read_text()
+    assert (whole.artifacts / "dist" / "uris.md").is_file()
     assert pipeline.lists("whole/") == published

@@ -135,3 +135,17 @@ def test_the_private_docker_config_is_gone_after_sigterm(ecr_project: EcrProject
     assert run.returncode == ExitCode.INTERRUPTED, words
     assert not list(home.iterdir())
     assert not [each for each in _running() if str(directory).encode() in each], "a docker client goes on"
+
+
+def test_what_is_staged_is_published_where_tags_cannot_move(prepared_project: EcrProject) -> None:
+    assert prepared_project.run("ecr", "ensure").code == 0
+    for _ in range(2):  # the second time everything is there, under tags that cannot move
+        staged = prepared_project.run("stage", "one-*", "--locked")
+        assert staged.code == 0, staged.err
+    published = prepared_project.run("publish", "one-*")
+    assert published.code == 0, published.err
+    assert "units built: 2, reused: 0; lists: 1" in published.err
+    details = prepared_project.api.describe_images(repositoryName=f"{prepared_project.prefix}/one")
+    tags = {tag for each in details["imageDetails"] for tag in each.get("imageTags", ())}
+    assert len([tag for tag in tags if tag.startswith("b-")]) == 2 * len(ONE)
+    assert "nothing changed" in prepared_project.run("publish", "one-*").err

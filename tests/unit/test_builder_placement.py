@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.projects import AMD64, ARM64, rendered, template, unit
+from tests.projects import AMD64, ARM64, CATALOG, rendered, template, unit
 from toolkit.builders.placement import Fleet, NodeState, Placement, assign_here
 from toolkit.catalog.builder import Node, NodeKind, NodePlatform
 from toolkit.catalog.model import Emulation
@@ -104,3 +104,10 @@ def test_a_row_that_refuses_emulation_is_never_tried_on_a_node_that_would() -> N
         node("x", *BOTH, is_a=Architecture.AMD64),
     ]
     assert placed(nodes, built(ARM64, Emulation.REFUSE)) == [Placement(nodes=("arm",))]
+
+
+def test_what_a_row_says_of_emulation_changes_no_image() -> None:
+    said = CATALOG.replace('remarks.amd64 = "carries', 'emulation = "refuse"\nremarks.amd64 = "carries')
+    before, after = (rendered(unit(ARM64, text)) for text in (CATALOG, said))
+    assert after.unit.image.emulation is Emulation.REFUSE
+    assert after.build_id == before.build_id

@@ -145,7 +145,7 @@ def lock_another_base(project: SmallProject) -> None:
 
 
 def test_the_word_of_the_jobs_is_taken_for_their_bases_if_they_were_of_this_lock(
-    staged: SmallProject,
+    staged: SmallProject, tmp_path: Path
 ) -> None:
     lock_another_base(staged)
     publish = ("publish", "one-*", "--staged", "dist/staged")
@@ -153,7 +153,16 @@ def test_the_word_of_the_jobs_is_taken_for_their_bases_if_they_were_of_this_lock
     assert f"dist/staged/{ONE[0]}.json: {ONE[0]} was staged with another images.lock" in words
 
     for unit in ONE:
-        change(staged, lambda document: document["base"].update(locked=OTHER), unit)
+        path = change(staged, lambda document: document["base"].update(locked=OTHER), unit)
+    later = json.loads(path.read_text()) | {"identifier": TWO[1]}
+    later["base"]["digest"] = OTHER
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "two.json").write_text(json.dumps(later))
+    words = staged.run("publish", "--staged", "dist/staged", "--staged", str(tmp_path / "later")).failed_with(
+        2
+    )
+    assert "/two.json were built on different bases debian11: the mirror moved on between the two" in words
+
     ran = staged.run(*publish)
     assert ran.code == 0, ran.err
     record = json.loads((staged.directory / "dist" / "release.json").read_text())

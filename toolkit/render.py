@@ -57,6 +57,17 @@ class Sources:
     serving: Mapping[str, bytes]
     programs: Mapping[str, bytes] = field(default_factory=dict)
     ends: Ends = field(default_factory=known_ends)
+    _judged: dict[tuple[int, int, str], tuple[BuildUnit, Support]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def support_of(self, unit: BuildUnit, day: str) -> Support:
+        """Units of one image and base have one answer: it is looked for once. `day` is year-month-day."""
+        key = (id(unit.image), id(unit.base), day)
+        if key not in self._judged:
+            # With the unit, so that neither of the two becomes another object while it is known by its id.
+            self._judged[key] = unit, support_of(unit, self.ends, on=date.fromisoformat(day))
+        return self._judged[key][1]
 
     @cached_property
     def compiled(self) -> Templates:
@@ -138,7 +149,7 @@ def render(
     dockerfile = render_dockerfile(unit, sources.compiled, base.source)
     requirements = _requirements_file(locked.requirements)
     dropping = _dropping(unit, sources)
-    support = support_of(unit, sources.ends, on=date.fromisoformat(locked.created[:10]))
+    support = sources.support_of(unit, locked.created[:10])
     labels = _labels(unit, base, locked.created, support)
     own_inputs = {
         "base": base.digest or "unlocked",

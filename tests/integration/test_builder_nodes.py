@@ -138,7 +138,7 @@ def kill_in_the_step(engine: TestEngine, log: Path) -> threading.Thread:
 def test_the_unit_of_a_node_that_dies_is_built_on_another_one_and_the_rest_is_as_ever(
     fleet: FleetProject, here: str
 ) -> None:
-    fleet.small.template("RUN echo in the middle; sleep 3")
+    fleet.small.template("RUN echo in the middle; sleep 6")
     doomed, other = TWO[0], ONE[0]
     with running_engine() as engine:
         fleet.nodes(a=remote(here, AMD64), b=local(engine, AMD64))
@@ -157,7 +157,7 @@ def test_the_unit_of_a_node_that_dies_is_built_on_another_one_and_the_rest_is_as
 
 
 def test_the_last_node_for_a_platform_that_dies_fails_its_unit_alone(fleet: FleetProject, here: str) -> None:
-    fleet.small.template("RUN echo in the middle; sleep 3")
+    fleet.small.template("RUN echo in the middle; sleep 6")
     with running_engine() as engine:
         fleet.nodes(a=remote(here, AMD64), b=local(engine, ARM64))
         killer = kill_in_the_step(engine, fleet.log(ONE[1]))

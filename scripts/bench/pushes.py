@@ -56,9 +56,9 @@ def _registry() -> Iterator[tuple[Path, _Registry]]:
 
 
 @contextmanager
-def _loaded(layout: Path) -> Iterator[str]:
+def _loaded(layout: Path, mib: int) -> Iterator[str]:
     """An image as layout and in the engine; what to call it there."""
-    digest = images.write_image(layout, _MIB, Platform.parse(_PLATFORMS[0])).digest
+    digest = images.write_image(layout, mib, Platform.parse(_PLATFORMS[0])).digest
     run("sh", "-c", f"tar -C {layout} -cf - . | docker load")
     try:
         yield digest
@@ -80,9 +80,9 @@ def _start(act: Callable[[], str]) -> str:
 
 
 @contextmanager
-def _push(*, is_there: bool, is_fresh: bool) -> Iterator[Contest]:
+def against_docker(mib: int, *, is_there: bool, is_fresh: bool) -> Iterator[Contest]:
     """To a registry that is empty each time or, with `is_there`, has every blob in the same repository."""
-    with _registry() as (layout, registry), _loaded(layout) as image:
+    with _registry() as (layout, registry), _loaded(layout, mib) as image:
 
         def prepare() -> None:
             if not is_there:
@@ -179,14 +179,14 @@ ROWS = (
         name="push-empty",
         title="push of 1 GB to an empty repository",
         reach=at_most(0.9),
-        ready=functools.partial(_push, is_there=False, is_fresh=True),
+        ready=functools.partial(against_docker, _MIB, is_there=False, is_fresh=True),
         given=_IMAGE,
     ),
     Row(
         name="push-there",
         title="the same with all blobs there, within a release",
         reach=at_most(0.1),
-        ready=functools.partial(_push, is_there=True, is_fresh=False),
+        ready=functools.partial(against_docker, _MIB, is_there=True, is_fresh=False),
         given=_IMAGE,
         pairs=7,
     ),
@@ -194,7 +194,7 @@ ROWS = (
         name="push-there-fresh",
         title="the same in a fresh process",
         reach=at_most(0.1),
-        ready=functools.partial(_push, is_there=True, is_fresh=True),
+        ready=functools.partial(against_docker, _MIB, is_there=True, is_fresh=True),
         given=_IMAGE,
         pairs=7,
     ),

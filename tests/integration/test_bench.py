@@ -7,12 +7,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from scripts.bench.pushes import against_docker
 from scripts.bench.releases import against_bake
 from scripts.bench.rows import compete
 from scripts.bench.themes import ROWS
 from tests.projects import ROOT
 
-QUICK = ("help", "plan-1000", "plan-memory")
+QUICK = ("help", "list", "plan-1000", "plan-memory")
 
 
 def test_rows_that_take_seconds_are_measured_and_told(tmp_path: Path) -> None:
@@ -32,3 +35,13 @@ def test_a_release_of_two_unchanged_images_is_measured_against_bake() -> None:
     (row,) = (each for each in ROWS if each.name == "release-20")
     found = compete(replace(row, ready=functools.partial(against_bake, 2)), 1)
     assert found.ratio > 1
+
+
+@pytest.mark.parametrize(("name", "is_there"), [("push-empty", False), ("push-there-fresh", True)])
+def test_a_push_of_sixteen_mib_is_measured_against_docker(name: str, is_there: bool) -> None:
+    (row,) = (each for each in ROWS if each.name == name)
+    found = compete(
+        replace(row, ready=functools.partial(against_docker, 16, is_there=is_there, is_fresh=True)), 1
+    )
+    assert found.ratio > 0
+    assert ("starting Python" in found.bound) == (not found.is_reached)

@@ -171,8 +171,9 @@ def require_supported(
     units: Sequence[BuildUnit], ends: Ends, *, on: date, accepted: Collection[State]
 ) -> None:
     """Raises UsageError that names every image of `units` whose state is none of `accepted`."""
-    judged = {unit.image.name: (unit, support_of(unit, ends, on=on)) for unit in units}
-    refused = [(unit, support) for unit, support in judged.values() if support.state not in accepted]
+    one_each = {unit.image.name: unit for unit in units}.values()
+    judged = [(unit, support_of(unit, ends, on=on)) for unit in one_each]
+    refused = [(unit, support) for unit, support in judged if support.state not in accepted]
     if refused:
         refused.sort(key=lambda row: row[0].image.line)
         lines = [f"images.toml:{unit.image.line}: {warning(unit, support)}" for unit, support in refused]

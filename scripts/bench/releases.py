@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.bench.catalogs import build_targets, many_images
-from scripts.bench.measuring import PROJECT, TOOLKIT, run, timed
+from scripts.bench.measuring import PROJECT, TOOLKIT, BenchFailed, run, timed
 from scripts.bench.rows import Contest, Row, Side, at_most, command, times_faster
+from toolkit.adapters.heads import Heads
+from toolkit.adapters.standing import lookup_standing
+from toolkit.standing import Asked, Standing
 
 REGISTRY = os.environ.get("REGISTRY", "localhost:5000")
 _GIVEN = (
@@ -47,13 +50,28 @@ def _bake(directory: Path) -> Side:
 @contextmanager
 def against_bake(count: int) -> Iterator[Contest]:
     with _released(count) as directory:
-        yield Contest(ours=_ours(directory), theirs=(_bake(directory),), bound=_start_of_python)
+        yield Contest(
+            ours=_ours(directory), theirs=(_bake(directory),), bound=functools.partial(_shares, directory)
+        )
 
 
-def _start_of_python() -> str:
-    bare = statistics.median(timed(lambda: run(sys.executable, "-I", "-S", "-c", "pass")) for _ in range(5))
-    full = statistics.median(timed(lambda: run(sys.executable, "-c", "pass")) for _ in range(5))
-    return f"Python's own start takes {bare:.3f} s, with its site packages {full:.3f} s"
+def _shares(directory: Path) -> str:
+    """Python's start, and the registry's answers alone."""
+    start = statistics.median(timed(lambda: run(sys.executable, "-c", "pass")) for _ in range(5))
+    asked = Asked(registry=f"{REGISTRY}/bench-toolkit", catalog="images.toml", patterns=())
+    kept = lookup_standing(asked, str((directory / "images.toml").resolve()))
+    if kept is None:
+        raise BenchFailed("a release with nothing to do left nothing for the next one")
+    answers = statistics.median(timed(lambda: _ask(kept)) for _ in range(5))
+    return f"Python's start {start:.3f} s, {len(kept.answers)} answers of the registry {answers:.3f} s"
+
+
+def _ask(kept: Standing) -> None:
+    heads = Heads(kept.host, kept.accept, kept.answers)
+    try:
+        heads.are_as_wanted()
+    finally:
+        heads.close()
 
 
 @contextmanager

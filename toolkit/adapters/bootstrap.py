@@ -40,7 +40,10 @@ _Locks = Mapping[Architecture, Packages]
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrapper:
-    """A `BaseMaker`. `bases` keeps the layouts, `cache` the packages; both are made when needed."""
+    """A `BaseMaker`. `bases` keeps the layouts, `cache` the packages; both are made when needed.
+
+    Who shares `bases` with another process shares `cache` with it: one process works in a suite at a time.
+    """
 
     mirrors: Mirrors
     bases: Path
@@ -59,7 +62,9 @@ class Bootstrapper:
         recipe = _recipe(base)
         locks = _locks(architectures, locked)
         check_lock(base.name, recipe, locks)
-        with only_process(self.bases), only_process(self.cache):
+        # All of a suite lies below one directory, so bases of two suites are made side by side.
+        with only_process(self.cache / recipe.suite):
+            self.bases.mkdir(parents=True, exist_ok=True)
             fetched = self._fetch(recipe, locks)
             drift = tuple(
                 line

@@ -22,6 +22,7 @@ def bases(catalog: str, as_json: bool) -> None:
     present = lookup_bases(project)
     maker = Bases(project=project)
     with reporter(as_json=as_json) as report:
-        for base in project.catalog.bases.values():
-            if isinstance(base.origin, Recipe) and base.name not in present:
-                maker.ensure(base, report)
+        every = project.catalog.bases.values()
+        maker.ensure_all(
+            (base for base in every if isinstance(base.origin, Recipe) and base.name not in present), report
+        )

@@ -152,7 +152,7 @@ def build(
     ):
         warn_of_unsupported(project, selected, report)
         bases = Bases(project=project, locked_only=locked)
-        made = {base.name: base for unit in selected if (base := bases.ensure(unit.base, report))}
+        made = bases.ensure_all((unit.base for unit in selected), report)
         rendered = [renderer(project, identities(project, made))(unit) for unit in selected]
         require_locked(rendered)
         with layouts(project.settings, report):

@@ -330,10 +330,9 @@ def _with_made_bases(
     report: Reporter,
 ) -> tuple[Plan, tuple[str, ...]]:
     """Make the bases that builds need; when one is not what the plan was made with, plan again."""
-    plan, made = sight.plan, dict(sight.present)
-    for unit in plan.to_build:
-        if base := bases.ensure(unit.rendered.unit.base, report):
-            made[base.name] = base
+    plan = sight.plan
+    needed = (unit.rendered.unit.base for unit in plan.to_build)
+    made = {**sight.present, **bases.ensure_all(needed, report)}
     warnings = tuple(
         f"base {base.name} is not as images.lock says: {difference}"
         for base in made.values()

@@ -2,7 +2,8 @@
 
 import functools
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -144,6 +145,16 @@ class Bases:
         if base.name not in self._made:
             self._made[base.name] = self._make(base, report)
         return self._made[base.name]
+
+    def ensure_all(self, bases: Iterable[Base], report: Reporter) -> dict[str, BuiltBase]:
+        """Those that are layouts, by name; made side by side, as half of the time goes into fetching."""
+        distinct = {base.name: base for base in bases}
+        pool = ThreadPoolExecutor(max_workers=max(1, len(distinct)), thread_name_prefix="base")
+        try:
+            made = pool.map(lambda base: self.ensure(base, report), distinct.values())
+            return {name: built for name, built in zip(distinct, made, strict=True) if built}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait
 
     def _make(self, base: Base, report: Reporter) -> BuiltBase | None:
         settings, wanted = self.project.settings, architectures_of(self.project, base)

@@ -23,7 +23,7 @@ class Behaviour:
     token_seconds        the life of tokens that are given from now on
     tokens_say_2015      True: `expiresAt` is 2015-01-01, as moto's is; the token is good all the same
     expired_status       what a token that has ended gets: 403 as ECR, or 401 as most registries
-    puts_per_second      manifests that may be put in one second, the others get 429; None: any number
+    puts_per_second      manifests a second that may be put (0.5: one in two); the others get 429; None: any
     replication_seconds  what is pushed is brought to where replication rules say after that time; None: never
     refusals             (status, method, times): the next requests of that method are refused so
     preview              digest → priority of the rule: what a lifecycle preview says would expire
@@ -121,8 +121,10 @@ class State:
         with self.lock:
             rate = self.behaviour.puts_per_second
             now = time.monotonic()
-            self._puts = [each for each in self._puts if now - each < 1.0]
-            if rate is not None and len(self._puts) >= rate:
+            if rate is None:
+                return True
+            self._puts = [each for each in self._puts if now - each < max(1.0, 1 / rate)]
+            if len(self._puts) >= max(1.0, rate):
                 return False
             self._puts.append(now)
             return True

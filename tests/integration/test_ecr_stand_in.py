@@ -160,7 +160,8 @@ def test_the_rate_of_puts_is_kept_and_the_toolkit_waits_and_ends_right(
 ) -> None:
     assert log_in(ecr, api, config).returncode == 0
     api.create_repository(repositoryName="rates")
-    ecr.behaviour.puts_per_second = 2.0
+    # Of four at once a slow machine too sends the second within the two seconds of the first.
+    ecr.behaviour.puts_per_second = 0.5
     told: list[Retry] = []
     http = HttpRegistry(ecr.host, docker_config=config, ca_bundle=ecr.certificates.ca)
     registry = RetryingRegistry(http, on_retry=told.append)
@@ -170,10 +171,10 @@ def test_the_rate_of_puts_is_kept_and_the_toolkit_waits_and_ends_right(
             str(number).encode(), artifact_type="x/y", registry=registry, repository="rates", tag=f"t{number}"
         )
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(put, range(6)))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(4)))
     http.close()
-    assert len(api.describe_images(repositoryName="rates")["imageDetails"]) == 6
+    assert len(api.describe_images(repositoryName="rates")["imageDetails"]) == 4
     assert told
     assert all("has too many requests" in each.error.message for each in told)
 

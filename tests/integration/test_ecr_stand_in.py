@@ -175,8 +175,10 @@ def test_the_rate_of_puts_is_kept_and_the_toolkit_waits_and_ends_right(
         list(pool.map(put, range(4)))
     http.close()
     assert len(api.describe_images(repositoryName="rates")["imageDetails"]) == 4
-    assert told
-    assert all("has too many requests" in each.error.message for each in told)
+    # All put the same config: the registry may find its link half written, which is tried again too.
+    words = [each.error.message for each in told if "blob unknown" not in each.error.message]
+    assert words
+    assert all("has too many requests" in each for each in words)
 
 
 def test_a_repository_that_is_not_there_is_an_error_at_once(

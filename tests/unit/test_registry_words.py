@@ -72,6 +72,7 @@ def test_a_missing_repository_in_ecr_is_told_with_the_line_that_makes_it() -> No
         (404, ("BLOB_UPLOAD_UNKNOWN",), True),
         (400, ("DIGEST_INVALID",), False),
         (400, ("MANIFEST_BLOB_UNKNOWN",), False),
+        (400, ("DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"), True),
         (403, ("DENIED",), False),
         (404, ("NAME_UNKNOWN",), False),
         (405, (), False),

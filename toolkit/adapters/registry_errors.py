@@ -23,6 +23,11 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 # An upload session that another replica of the registry does not know: a new one helps.
 _PASSING_CODES = frozenset({"BLOB_UPLOAD_UNKNOWN", "TOOMANYREQUESTS"})
 
+# Each upload of a blob writes its link in the repository anew, and on a disk not in one step: a manifest that
+# is put in that moment finds the link empty, so both are said. A blob that is not there is the second alone.
+# https://github.com/distribution/distribution/blob/v2.8.3/registry/storage/ocimanifesthandler.go
+_PASSING_PAIR = frozenset({"DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"})
+
 # What answers without the registry's own words usually mean.
 _LIKELY = {
     405: "a proxy or a web server that is no registry answers there",
@@ -87,7 +92,7 @@ def refusal(answer: Answer, *, host: str, what: str, repository: str) -> Registr
         return RegistryTrouble(
             f"{host} could not {what}: its disk is full", remedy=f"Free space where {host} keeps its data."
         )
-    if answer.status in _PASSING or answer.codes & _PASSING_CODES:
+    if answer.status in _PASSING or answer.codes & _PASSING_CODES or answer.codes >= _PASSING_PAIR:
         busy = "has too many requests at the moment" if answer.status == 429 else "is in trouble"
         return RegistryUnavailable(
             f"{host} could not {what}: it {busy} ({told})",

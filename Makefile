@@ -17,7 +17,7 @@ TOOLKIT = $(VENV)/bin/python -m toolkit
 PATTERNS = $(foreach pattern,$(IMAGES),'$(pattern)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch start tables lock upgrade data smoke test unit check bench torture clean uninstall
+.PHONY: help venv devenv setup doctor plan render build verify release stage publish batch start tables lock upgrade report data smoke test unit check bench torture clean uninstall
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ lock: venv ## Resolve images.toml to exact versions and hashes: images.lock.
 upgrade: venv ## Resolve everything anew; what moved stands in dist/upgrade.txt too.
 	@mkdir -p dist
 	@$(TOOLKIT) lock --upgrade $(PATTERNS) $(ARGS) 2>dist/upgrade.txt; code=$$?; cat dist/upgrade.txt; exit $$code
+
+report: ## Tell the SNS topic TOPIC what `make upgrade` said.
+	@aws sns publish --topic-arn '$(TOPIC)' --subject images.lock --message file://dist/upgrade.txt
 
 data: devenv ## Write the tables of toolkit/data anew from the locked packages.
 	@$(VENV)/bin/python -m scripts.data $(ARGS)

@@ -147,7 +147,7 @@ class Bases:
         return self._made[base.name]
 
     def ensure_all(self, bases: Iterable[Base], report: Reporter) -> dict[str, BuiltBase]:
-        """Those that are layouts, by name; made side by side, as half of the time goes into fetching."""
+        """Those that are layouts, by name; made side by side."""
         distinct = {base.name: base for base in bases}
         pool = ThreadPoolExecutor(max_workers=max(1, len(distinct)), thread_name_prefix="base")
         try:

@@ -171,8 +171,10 @@ def ensure_uv(directory: Path, architecture: Architecture, environment: Mapping[
     home = directory / f"uv-{version}-{architecture}"
     if (home / "uv").exists():
         return home
-    fresh = directory / f".{home.name}.{os.getpid()}"
-    fresh.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    # One for each caller: units that are built side by side ask at once.
+    fresh = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=directory))
+    fresh.chmod(0o755)
     uname = os.uname()
     if uname.sysname == "Linux" and uname.machine == architecture.uname:
         shutil.copy2(own, fresh / "uv")
@@ -204,6 +206,6 @@ def ensure_uv(directory: Path, architecture: Architecture, environment: Mapping[
         shutil.rmtree(fresh / "wheel")
     try:
         fresh.rename(home)
-    except OSError:  # another process was faster
+    except OSError:  # another one was faster
         shutil.rmtree(fresh)
     return home

@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import zstandard
 
 from toolkit.adapters.layout import LayoutWriter, OciLayout
+from toolkit.adapters.packed import PackedLayers
 from toolkit.adapters.packing import FAMILIES, pack
 from toolkit.adapters.registry import HttpRegistry, RegistryImages
 from toolkit.adapters.retry import RetryingRegistry
@@ -67,7 +69,16 @@ def _registry(host: str) -> RetryingRegistry:
 
 
 def _pack(directory: Path, host: str) -> None:
-    pack(directory / "exported", directory / "layout", epoch=1_700_000_000, family=FAMILIES["docker"])
+    """From a pipe, as Buildx hands it over."""
+    with subprocess.Popen(["tar", "-C", directory / "exported", "-c", "."], stdout=subprocess.PIPE) as export:
+        assert export.stdout
+        pack(
+            export.stdout,
+            directory / "layout",
+            epoch=1_700_000_000,
+            family=FAMILIES["docker"],
+            known=PackedLayers(None),
+        )
 
 
 def _verify(source: ImageSource, selector: str) -> None:

@@ -1,10 +1,11 @@
-"""Take out of an environment what the rows of `drop` in images.toml name: python3 drop.py DIRECTORY LIST.
+"""Copy an environment without what the rows of `drop` in images.toml name: python3 drop.py FROM TO LIST.
 
 A build runs it on the build platform, in the step that installs, so that what goes is never in a layer.
-Each line of LIST is a path below DIRECTORY, or a glob with ** for any depth, and perhaps names of ELF
+Each line of LIST is a path below FROM, or a glob with ** for any depth, and perhaps names of ELF
 sections behind it. With none, the file or tree goes. With some, the files stay and the content of these
 sections goes: where a program is loaded, zeros are in its place, which take no memory until they are read.
-A line that fits nothing is an error: the table says something that is not so.
+A line that fits nothing is an error: the table says something that is not so. FROM is left as it is: its
+files may be links to what installers keep for the next time.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ import base64
 import csv
 import hashlib
 import os
-import shutil
 import struct
 import sys
 from pathlib import Path
-from typing import BinaryIO, Iterator
+from typing import AbstractSet, BinaryIO, Iterator
 
 PAGE = 4096
 _MOVED_AT_ONCE = 1 << 22
@@ -193,44 +193,87 @@ class _Elf:
 # --- the environment
 
 
-def drop(directory: Path, lines: list[str]) -> Iterator[str]:
-    """Do what the lines say; tells of each what went. Raises DropError."""
-    gone: set[str] = set()
-    changed: set[str] = set()
-    for line in lines:
+class _Row:
+    """A line: what it names below `source`, and how many bytes go."""
+
+    def __init__(self, line: str, source: Path) -> None:
         pattern, *sections = line.split()
-        found = sorted(directory.glob(pattern))
-        if not found:
+        self.sections = frozenset(sections)
+        self.what = f"{' '.join(sections)} of {pattern}" if sections else pattern
+        self.found = [path.relative_to(source).as_posix() for path in sorted(source.glob(pattern))]
+        self.freed = 0
+        if not self.found:
             raise DropError(f"{pattern} matches nothing that was installed")
-        freed = 0
-        for path in found:
-            name = path.relative_to(directory).as_posix()
-            if sections:
-                freed += hollow(path, frozenset(sections))
-                changed.add(name)
-            elif path.exists() or path.is_symlink():  # not with a directory above it
-                freed += _remove(path, directory, gone)
-        what = f"{' '.join(sections)} of {pattern}" if sections else pattern
-        yield f"dropped {what}: {freed / 1e6:.1f} MB"
-    for record in sorted(directory.glob("*.dist-info/RECORD")):
-        _correct(record, directory, gone, changed)
 
 
-def _remove(path: Path, directory: Path, gone: set[str]) -> int:
-    """Note every file's name and return their size."""
+def leave_out(source: Path, target: Path, lines: list[str]) -> Iterator[str]:
+    """Copy what the lines leave; tells of each what went. Raises DropError."""
+    gone: set[str] = set()
+    hollowed: dict[str, set[str]] = {}
+    rows = [_Row(line, source) for line in lines]
+    for row in rows:
+        for name in row.found:
+            if row.sections:
+                hollowed.setdefault(name, set()).update(row.sections)
+            else:
+                row.freed += _note(source / name, source, gone)
+    _copy_tree(source, target, gone, hollowed)
+    for row in rows:
+        if row.sections:
+            row.freed = sum(hollow(target / name, row.sections) for name in row.found if name not in gone)
+        yield f"dropped {row.what}: {row.freed / 1e6:.1f} MB"
+    for record in sorted(target.glob("*.dist-info/RECORD")):
+        _correct(record, target, gone, hollowed.keys() - gone)
+
+
+def _note(path: Path, source: Path, gone: set[str]) -> int:
+    """Every file that goes with `path`, by its name; returns the size of those that nobody named before."""
     files = [path]
     if path.is_dir() and not path.is_symlink():
-        files = [Path(above) / name for above, _, names in os.walk(path) for name in names]
-    freed = sum(each.lstat().st_size for each in files)
-    gone.update(each.relative_to(directory).as_posix() for each in files)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+        files = [Path(above) / name for above, names, others in os.walk(path) for name in (*names, *others)]
+        files.append(path)
+    fresh = {each.relative_to(source).as_posix(): each for each in files}
+    freed = sum(each.lstat().st_size for name, each in fresh.items() if name not in gone and each.is_file())
+    gone.update(fresh)
     return freed
 
 
-def _correct(record: Path, directory: Path, gone: set[str], changed: set[str]) -> None:
+def _copy_tree(source: Path, target: Path, gone: set[str], hollowed: dict[str, set[str]]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for above, directories, files in os.walk(source):
+        here = Path(above).relative_to(source)
+        directories[:] = [name for name in directories if (here / name).as_posix() not in gone]
+        for name in (*directories, *files):
+            path = (here / name).as_posix()
+            if path in gone:
+                continue
+            if (source / path).is_symlink():
+                (target / path).symlink_to(os.readlink(source / path))
+            elif name in directories:
+                (target / path).mkdir()
+            else:
+                _copy_file(source / path, target / path, frozenset(hollowed.get(path, ())))
+
+
+def _copy_file(source: Path, target: Path, names: frozenset[str]) -> None:
+    """With holes where the content of these sections was: `hollow` takes it out, so it is not written."""
+    with source.open("rb") as old, target.open("wb") as new:
+        status = os.fstat(old.fileno())
+        dropped = _Elf(old, source.name).held(names) if names else []
+        at = 0
+        for begin, end in [
+            *((each.offset, each.offset + each.size) for each in dropped),
+            (status.st_size, 0),
+        ]:
+            new.seek(at)
+            while at < begin:
+                at += os.sendfile(new.fileno(), old.fileno(), at, begin - at)
+            at = max(at, end)
+        new.truncate(status.st_size)
+        os.fchmod(new.fileno(), status.st_mode)
+
+
+def _correct(record: Path, directory: Path, gone: set[str], changed: AbstractSet[str]) -> None:
     """What a package says that it installed stays true.
 
     https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file
@@ -239,7 +282,7 @@ def _correct(record: Path, directory: Path, gone: set[str], changed: set[str]) -
         before = list(csv.reader(file))
     rows = []
     for row in before:
-        if row[0] in changed and row[0] not in gone:
+        if row[0] in changed:
             path = directory / row[0]
             digest = hashlib.sha256()
             with path.open("rb") as content:
@@ -255,9 +298,9 @@ def _correct(record: Path, directory: Path, gone: set[str], changed: set[str]) -
 
 
 def main() -> int:
-    directory, listed = map(Path, sys.argv[1:])
+    source, target, listed = map(Path, sys.argv[1:])
     try:
-        for told in drop(directory, listed.read_text().splitlines()):
+        for told in leave_out(source, target, listed.read_text().splitlines()):
             print(told, flush=True)
     except DropError as error:
         print(f"drop: {error}", flush=True)

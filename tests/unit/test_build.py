@@ -197,11 +197,16 @@ def test_a_builder_that_dies_in_silence_is_told_as_that(lines: list[str]) -> Non
             "#9 [packages 1/2] RUN --mount=a if [ -s /x ]; then export A=/x; fi;     /opt/uv pip install",
             "packages 1/2 RUN /opt/uv pip install",
         ),
+        (
+            "#9 [packages 1/2] RUN --mount=a if [ -s /x ]; then export A=/x; fi;     "
+            """made="$(mktemp -d /c/.made-XX)" && trap 'rm -rf "$made"' EXIT &&     /opt/uv pip install""",
+            "packages 1/2 RUN /opt/uv pip install",
+        ),
         ("#7 [stage-1 3/4] COPY --chmod=0755 serve /bin/serve", "stage-1 3/4 COPY serve /bin/serve"),
         ("#4 [context debian:bullseye] OCI load from client", None),
         ("#15 exporting layers", "exporting layers"),
         (f"#15 exporting manifest sha256:{'0' * 64}", "exporting manifest"),
-        ("#15 sending tarball", "sending tarball"),
+        ("#15 sending tarball", "compressing layers"),
         ("#1 [internal] load build definition from Dockerfile", None),
         ("#9 0.776 downloading", None),
         ("#9 DONE 0.1s", None),

@@ -4,6 +4,7 @@ import base64
 import csv
 import ctypes
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -87,13 +88,28 @@ def _recorded(path: Path) -> tuple[str, str]:
     return f"sha256={encoded}", str(path.stat().st_size)
 
 
-def test_what_is_dropped_is_gone_and_the_packages_record_says_what_is_there(tmp_path: Path) -> None:
-    root = environment(tmp_path)
-    told = list(drop.drop(root, ["pkg/include", "pkg/lib/*.so .payload .symtab"]))
+def left(tmp_path: Path, *lines: str) -> tuple[Path, list[str]]:
+    """The copy without what the lines name, and what was told."""
+    told = list(drop.leave_out(environment(tmp_path / "from"), tmp_path / "to" / "packages", list(lines)))
+    return tmp_path / "to" / "packages", told
+
+
+def files_of(root: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        path.relative_to(root).as_posix(): (path.read_bytes(), path.stat().st_mode)
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_what_is_dropped_is_not_copied_and_the_packages_record_says_what_is_there(tmp_path: Path) -> None:
+    root, told = left(tmp_path, "pkg/include", "pkg/lib/*.so .payload .symtab")
     assert told[0] == "dropped pkg/include: 0.0 MB"
     assert told[1].startswith("dropped .payload .symtab of pkg/lib/*.so: 0.")
-    there = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    assert there == ["pkg-1.dist-info/RECORD", "pkg/__init__.py", "pkg/lib/big.so"]
+    there = sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
+    assert there == [
+        "pkg", "pkg-1.dist-info", "pkg-1.dist-info/RECORD", "pkg/__init__.py", "pkg/lib", "pkg/lib/big.so",
+    ]  # fmt: skip
     with (root / "pkg-1.dist-info/RECORD").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
@@ -103,18 +119,52 @@ def test_what_is_dropped_is_gone_and_the_packages_record_says_what_is_there(tmp_
     ]
 
 
+def test_a_copied_library_is_the_one_that_was_hollowed_in_its_place(tmp_path: Path) -> None:
+    root, _ = left(tmp_path, "pkg/lib/*.so .symtab", "pkg/lib/*.so .payload")
+    here = shared_object(tmp_path / "here.so")
+    for name in (".symtab", ".payload"):
+        hollow(here, frozenset({name}))
+    assert (root / "pkg/lib/big.so").read_bytes() == here.read_bytes()
+
+
+def test_what_was_installed_is_left_as_it_is(tmp_path: Path) -> None:
+    """Its files are links to those that uv keeps."""
+    before = files_of(environment(tmp_path / "before"))
+    left(tmp_path, "pkg/include", "pkg/lib/*.so .payload")
+    assert files_of(tmp_path / "from") == before
+
+
+def test_modes_and_links_are_copied_and_times_are_not(tmp_path: Path) -> None:
+    source = environment(tmp_path / "from")
+    (source / "pkg/tool").write_bytes(b"#!/bin/sh\n")
+    (source / "pkg/tool").chmod(0o755)
+    (source / "pkg/link").symlink_to("tool")
+    os.utime(source / "pkg/tool", (1, 1))
+    assert list(drop.leave_out(source, tmp_path / "to", [])) == []
+    assert files_of(tmp_path / "to") == files_of(source)
+    assert os.readlink(tmp_path / "to/pkg/link") == "tool"
+    assert (tmp_path / "to/pkg/tool").stat().st_mtime > 1
+
+
 def test_a_glob_over_a_tree_and_what_is_in_it_drops_each_once(tmp_path: Path) -> None:
-    root = environment(tmp_path)
-    assert list(drop.drop(root, ["pkg/include/**"])) == ["dropped pkg/include/**: 0.0 MB"]
+    root, told = left(tmp_path, "pkg/include/**")
+    assert told == ["dropped pkg/include/**: 0.0 MB"]
     assert not list(root.rglob("*.h"))
 
 
+def test_what_two_rows_name_goes_once(tmp_path: Path) -> None:
+    root, told = left(tmp_path, "pkg/lib", "pkg/**/*.so .payload")
+    assert told[0].startswith("dropped pkg/lib: 1.") or told[0].startswith("dropped pkg/lib: 0.")
+    assert told[1] == "dropped .payload of pkg/**/*.so: 0.0 MB"
+    assert not (root / "pkg/lib").exists()
+
+
 def test_a_link_goes_and_what_it_points_to_stays(tmp_path: Path) -> None:
-    root = environment(tmp_path)
-    (root / "pkg/headers").symlink_to("include", target_is_directory=True)
-    list(drop.drop(root, ["pkg/headers"]))
-    assert not (root / "pkg/headers").is_symlink()
-    assert (root / "pkg/include/c.h").exists()
+    source = environment(tmp_path / "from")
+    (source / "pkg/headers").symlink_to("include", target_is_directory=True)
+    list(drop.leave_out(source, tmp_path / "to", ["pkg/headers"]))
+    assert not (tmp_path / "to/pkg/headers").is_symlink()
+    assert (tmp_path / "to/pkg/include/c.h").exists()
 
 
 def test_a_row_that_fits_nothing_fails_the_build_and_names_itself(
@@ -122,8 +172,12 @@ def test_a_row_that_fits_nothing_fails_the_build_and_names_itself(
 ) -> None:
     root = environment(tmp_path / "packages")
     (tmp_path / "drop.txt").write_text("pkg/include\npkg/test/**\n")
-    monkeypatch.setattr("sys.argv", ["drop.py", str(root), str(tmp_path / "drop.txt")])
+    monkeypatch.setattr("sys.argv", ["drop.py", str(root), str(tmp_path / "to"), str(tmp_path / "drop.txt")])
     assert drop.main() == 1
-    assert capsys.readouterr().out == (
-        "dropped pkg/include: 0.0 MB\ndrop: pkg/test/** matches nothing that was installed\n"
-    )
+    assert capsys.readouterr().out == "drop: pkg/test/** matches nothing that was installed\n"
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_row_for_sections_of_what_is_no_library_fails_the_build(tmp_path: Path) -> None:
+    with pytest.raises(DropError, match=r"^__init__\.py is no 64-bit ELF file$"):
+        left(tmp_path, "pkg/__init__.py .symtab")

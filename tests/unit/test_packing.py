@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,21 +17,30 @@ from hypothesis import strategies as st
 from tests.images import Item, directory, hard_link, symlink, tar
 from tests.unit.test_tarstream import END, header, padded, pax, signed_off
 from toolkit.adapters.layout import LayoutWriter, OciLayout
+from toolkit.adapters.packed import PackedLayers
 from toolkit.adapters.packing import FAMILIES, pack
 from toolkit.blobs import BlobCorrupt
-from toolkit.errors import NeedNotMet
+from toolkit.errors import BuildFailed, NeedNotMet
 from toolkit.layers import members
-from toolkit.layers.members import gzip_members
+from toolkit.layers.compression import Content
+from toolkit.layers.members import GzipMembers
 from toolkit.layers.tarstream import TarInvalid
-from toolkit.layers.times import Changed, late_times
+from toolkit.layers.times import TimeClamp
 from toolkit.oci import Digest, ImageConfig, Manifest, MediaType, make_manifest
 
 EPOCH = 1_700_000_000
 
 
 def clamped(archive: bytes) -> bytes:
-    changes = late_times(io.BytesIO(archive), EPOCH)
-    return Changed(io.BytesIO(archive), changes).read(len(archive) + 1)
+    return clamp(io.BytesIO(archive))[0]
+
+
+def clamp(layer: Content) -> tuple[bytes, int]:
+    """The layer with its times clamped, and the last that it had."""
+    written = io.BytesIO()
+    times = TimeClamp(EPOCH, written.write)
+    times.run(layer)
+    return written.getvalue(), times.last
 
 
 def times(archive: bytes) -> dict[str, float]:
@@ -89,29 +100,64 @@ def test_a_time_before_1970_stays() -> None:
     assert clamped(archive) == archive
 
 
-@given(sizes=st.lists(st.integers(1, 1500), min_size=1))
-def test_times_are_clamped_however_the_archive_is_read(sizes: list[int]) -> None:
-    late = pax(("mtime", f"{EPOCH}.25")) + timed("f", EPOCH + 5)
-    archive = late + timed("early", 5) + timed("g", EPOCH + 6) + END
-    changed = Changed(io.BytesIO(archive), late_times(io.BytesIO(archive), EPOCH))
-    pieces = [changed.read(size) for size in sizes]
-    assert [len(piece) for piece in pieces[:-1]] == [
-        min(size, max(0, len(archive) - sum(sizes[:at]))) for at, size in enumerate(sizes[:-1])
-    ]
-    assert b"".join(pieces) + changed.read(len(archive)) == clamped(archive)
-
-
 class Dribble(io.BytesIO):
-    """Gives one byte at a time, as a decompressor may."""
+    """Gives no more than `most` bytes at a time, as a decompressor may."""
+
+    def __init__(self, content: bytes, most: int) -> None:
+        super().__init__(content)
+        self._most = most
 
     def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(min(1, size or 0))
+        return super().read(min(self._most, size or 0))
 
 
-def test_a_piece_is_whole_though_the_layer_comes_in_small_ones() -> None:
-    archive = timed("late", EPOCH + 5) + END
-    changed = Changed(Dribble(archive), late_times(io.BytesIO(archive), EPOCH))
-    assert changed.read(512) + changed.read(9999) == clamped(archive)
+@given(most=st.integers(1, 1500))
+def test_times_are_clamped_however_the_layer_comes(most: int) -> None:
+    late = pax(("mtime", f"{EPOCH}.25")) + timed("f", EPOCH + 5)
+    archive = late + timed("early", 5) + timed("g", EPOCH + 6) + END + b"behind the end"
+    assert clamp(Dribble(archive, most)) == (clamped(archive), EPOCH + 6)
+    assert len(clamped(archive)) == len(archive)
+
+
+def test_a_long_extended_header_is_clamped_though_much_was_read_since_it_began() -> None:
+    """As long as one may be; a part of it is read with each of many small reads."""
+    comment = "x" * (1_000_000)
+    archive = padded(b"f" * 3000) + b""
+    archive = signed_off(header(b"big", size=3000)) + archive
+    archive += pax(("comment", comment), ("mtime", str(EPOCH + 9))) + timed("f", EPOCH + 7) + END
+    after = clamp(Dribble(archive, 4096))[0]
+    assert b"mtime=%d\n" % EPOCH in after
+    assert b"mtime=%d\n" % (EPOCH + 9) not in after
+    assert times(after)["f"] == EPOCH
+
+
+@pytest.mark.parametrize(
+    ("archive", "last"),
+    [
+        (timed("a", 7) + timed("b", 5) + END, 7),
+        (timed("a", EPOCH + 9) + END, EPOCH + 9),
+        (pax(("mtime", f"{EPOCH}.25")) + timed("a", EPOCH) + END, EPOCH + 1),
+        (END, 0),
+    ],
+)
+def test_the_last_time_of_a_layer_is_known(archive: bytes, last: int) -> None:
+    assert clamp(io.BytesIO(archive))[1] == last
+
+
+def test_of_a_large_layer_little_is_held() -> None:
+    content = padded(bytes(64 << 20))
+    archive = io.BytesIO(signed_off(header(b"f", size=len(content))) + content + END)
+    behind: list[int] = []
+    written = 0
+
+    def write(piece: bytes) -> None:
+        nonlocal written
+        written += len(piece)
+        behind.append(archive.tell() - written)
+
+    TimeClamp(EPOCH, write).run(archive)
+    assert written == len(archive.getvalue())
+    assert max(behind) <= 5 << 20
 
 
 @given(cut=st.integers(1, 3 * 512 - 1))
@@ -119,31 +165,53 @@ def test_what_is_no_archive_is_told(cut: int) -> None:
     content = padded(b"content of two blocks" * 40)
     archive = (timed("late", EPOCH + 5) + signed_off(header(b"f", size=len(content))) + content)[:-cut]
     with pytest.raises((TarInvalid, EOFError)):
-        late_times(io.BytesIO(archive), EPOCH)
+        clamp(io.BytesIO(archive))
+
+
+def compressed(content: Iterable[bytes], observe: Callable[[bytes], object] = lambda _: None) -> bytes:
+    written = io.BytesIO()
+    with GzipMembers(written.write, observe) as pieces:
+        for part in content:
+            pieces.feed(part)
+    return written.getvalue()
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 3000, 12_345])
-def test_members_are_one_gzip_file_of_the_content(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+@pytest.mark.parametrize("part", [1, 999, 1000, 5000, 20_000])
+def test_members_are_one_gzip_file_of_the_content(
+    monkeypatch: pytest.MonkeyPatch, size: int, part: int
+) -> None:
     monkeypatch.setattr(members, "_PIECE", 1000)
-    content = bytes(range(256)) * 50
+    content = (bytes(range(256)) * 50)[:size]
     seen: list[bytes] = []
-    blob = b"".join(gzip_members(io.BytesIO(content[:size]), seen.append))
-    assert gzip.decompress(blob) == content[:size] == b"".join(seen)
+    blob = compressed((content[at : at + part] for at in range(0, size, part)), seen.append)
+    assert gzip.decompress(blob) == content == b"".join(seen)
+    assert blob == compressed([content])
 
 
 def test_members_are_the_bytes_that_their_format_names() -> None:
     """Other bytes need another FORMAT: it is what build ids are taken of."""
     content = b"".join(b"%d squared is %d\n" % (n, n * n) for n in range(300_000))
-    blob = b"".join(gzip_members(io.BytesIO(content), lambda _: None))
+    blob = compressed([content])
     assert len(content) > 2 * (4 << 20)
-    assert members.FORMAT == "gzip:libdeflate-6,4MiB"
+    assert members.FORMAT == "gzip:libdeflate-5,4MiB"
     assert hashlib.sha256(blob).hexdigest() == (
-        "26b13425be5ccc15808a683364181bed448ddc62b7072ed9e60637b7228d1119"
+        "571c44470daa66c08cfa3f387afae108887c27be1064d3d120e162c9b98f20a9"
     )
 
 
+def test_of_a_content_that_breaks_off_the_rest_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "_PIECE", 1000)
+    written: list[bytearray] = []
+    pieces = GzipMembers(written.append, lambda _: None)
+    with suppress(EOFError), pieces:
+        pieces.feed(bytes(500))
+        raise EOFError
+    assert written == []
+
+
 def exported(directory: Path, *layers: bytes) -> Path:
-    """What Buildx leaves."""
+    """The layout that Buildx hands over."""
     writer = LayoutWriter(directory)
     blobs = [writer.add_blob(zstandard.compress(layer), MediaType.OCI_LAYER_ZSTD) for layer in layers]
     config = {
@@ -157,9 +225,21 @@ def exported(directory: Path, *layers: bytes) -> Path:
     return directory
 
 
-def packed(directory: Path, *layers: bytes, family: str = "docker") -> tuple[OciLayout, Manifest]:
-    source = exported(directory / "exported", *layers)
-    pack(source, directory / "layout", epoch=EPOCH, family=FAMILIES[family])
+def handed_over(layout: Path) -> io.BytesIO:
+    """The tar of it, as Buildx sends it: sorted by name."""
+    sent = io.BytesIO()
+    with tarfile.open(fileobj=sent, mode="w") as archive:
+        for path in sorted(layout.rglob("*")):
+            archive.add(path, path.relative_to(layout).as_posix(), recursive=False)
+    sent.seek(0)
+    return sent
+
+
+def packed(
+    directory: Path, *layers: bytes, family: str = "docker", epoch: int = EPOCH, known: Path | None = None
+) -> tuple[OciLayout, Manifest]:
+    export = handed_over(exported(directory / "exported", *layers))
+    pack(export, directory / "layout", epoch=epoch, family=FAMILIES[family], known=PackedLayers(known))
     layout = OciLayout.open(directory / "layout")
     manifest = layout.get_manifest("")
     assert isinstance(manifest, Manifest)
@@ -198,9 +278,31 @@ def test_an_exported_layer_that_is_cut_makes_no_layout(tmp_path: Path) -> None:
     source = exported(tmp_path / "exported", layer)
     blob = source / "blobs/sha256" / Digest.of(zstandard.compress(layer)).hex
     blob.write_bytes(blob.read_bytes()[:-3])
-    with pytest.raises((BlobCorrupt, EOFError)):
-        pack(source, tmp_path / "layout", epoch=EPOCH, family=FAMILIES["oci"])
+    with pytest.raises((BlobCorrupt, BuildFailed)):
+        pack_oci(handed_over(source), tmp_path / "layout")
     assert not (tmp_path / "layout" / "index.json").exists()
+
+
+def pack_oci(export: io.BytesIO, layout: Path) -> None:
+    pack(export, layout, epoch=EPOCH, family=FAMILIES["oci"], known=PackedLayers(None))
+
+
+@given(share=st.floats(0, 0.999))
+def test_an_export_that_ends_early_makes_no_layout(
+    tmp_path_factory: pytest.TempPathFactory, share: float
+) -> None:
+    directory = tmp_path_factory.mktemp("cut")
+    whole = handed_over(exported(directory / "exported", timed("f", 1) + END)).getvalue()
+    names = whole.rindex(b"index.json")  # what stands behind that nobody reads
+    with pytest.raises((BlobCorrupt, BuildFailed)):
+        pack_oci(io.BytesIO(whole[: int(share * names)]), directory / "layout")
+    assert not (directory / "layout" / "index.json").exists()
+
+
+@pytest.mark.parametrize("sent", [b"", b"docker: something went wrong\n" * 400])
+def test_what_is_no_export_is_told(tmp_path: Path, sent: bytes) -> None:
+    with pytest.raises(BuildFailed, match="what Buildx handed over is no whole image"):
+        pack_oci(io.BytesIO(sent), tmp_path / "layout")
 
 
 def test_exports_that_differ_in_late_times_only_become_one_digest(tmp_path: Path) -> None:
@@ -216,9 +318,68 @@ def test_an_image_whose_layers_are_the_same_keeps_both(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_no_more_leaves_no_layout(tmp_path: Path) -> None:
-    source = exported(tmp_path / "exported", timed("f", 1) + END)
+    export = handed_over(exported(tmp_path / "exported", timed("f", 1) + END))
     (tmp_path / "layout").mkdir()
     (tmp_path / "layout" / "blobs").write_text("a file where a directory must be")
     with pytest.raises(NeedNotMet, match="cannot be written"):
-        pack(source, tmp_path / "layout", epoch=EPOCH, family=FAMILIES["oci"])
+        pack_oci(export, tmp_path / "layout")
     assert not (tmp_path / "layout" / "index.json").exists()
+
+
+BASE = timed("base", EPOCH - 5) + END
+
+
+def test_the_layer_of_a_base_is_packed_once_for_all_images_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "packed"
+    _, first = packed(tmp_path / "a", BASE, timed("a", 1) + END, known=kept)
+    seen: list[Content] = []
+    run = TimeClamp.run
+
+    def counted(self: TimeClamp, layer: Content) -> None:
+        seen.append(layer)
+        run(self, layer)
+
+    monkeypatch.setattr(TimeClamp, "run", counted)
+    layout, second = packed(tmp_path / "b", BASE, timed("b", 1) + END, known=kept)
+    assert len(seen) == 1
+    assert second.layers[0] == first.layers[0]
+    with layout.open_blob(second.layers[0]) as blob:
+        assert gzip.decompress(blob.read()) == BASE
+    with layout.open_blob(second.config) as blob:
+        assert ImageConfig.parse(blob.read()).diff_ids[0] == Digest.of(BASE)
+
+
+def test_a_kept_layer_with_a_time_that_the_image_may_not_have_is_packed_anew(tmp_path: Path) -> None:
+    kept = tmp_path / "packed"
+    packed(tmp_path / "a", BASE, known=kept)
+    layout, manifest = packed(tmp_path / "b", BASE, known=kept, epoch=EPOCH - 9)
+    with layout.open_blob(manifest.layers[0]) as blob:
+        assert times(gzip.decompress(blob.read())) == {"base": EPOCH - 9}
+
+
+@pytest.mark.parametrize("damage", ["blob", "row", "gone", "format"])
+def test_a_kept_layer_that_is_damaged_is_packed_anew_and_kept_whole(tmp_path: Path, damage: str) -> None:
+    kept = tmp_path / "packed"
+    _, right = packed(tmp_path / "a", BASE, known=kept)
+    (row,) = kept.glob("*.json")
+    blob = kept / right.layers[0].digest.hex
+    if damage == "blob":
+        content = blob.read_bytes()
+        blob.unlink()  # the layout has the same file
+        blob.write_bytes(content[:-1] + b"?")
+    elif damage == "row":
+        row.write_text(row.read_text()[:-9])
+    elif damage == "gone":
+        blob.unlink()
+    else:
+        row.write_text(row.read_text().replace(members.FORMAT, "gzip:other"))
+    assert packed(tmp_path / "b", BASE, known=kept)[1].layers == right.layers
+    assert Digest.of(blob.read_bytes()) == right.layers[0].digest
+    assert json.loads(row.read_text())["format"] == members.FORMAT
+
+
+def test_a_base_that_cannot_be_kept_does_not_stop_a_build(tmp_path: Path) -> None:
+    (tmp_path / "packed").write_text("a file where a directory must be")
+    assert packed(tmp_path / "a", BASE, known=tmp_path / "packed")[1].layers

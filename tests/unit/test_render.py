@@ -337,7 +337,7 @@ def test_what_is_dropped_is_a_list_that_the_installing_step_carries_out_and_a_la
     (step,) = [
         line for line in re.sub(r"\\\n", "", found.dockerfile).splitlines() if "uv pip install" in line
     ]
-    assert step.endswith("&& /usr/bin/python3 /tmp/drop.py /opt/packages /tmp/drop.txt")
+    assert step.endswith('&& /usr/bin/python3 /tmp/drop.py "$made" /opt/packages /tmp/drop.txt')
     assert "drop" not in BENIGN.dockerfile
     assert f"{LABEL}.dropped" not in BENIGN.labels
 

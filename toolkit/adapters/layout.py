@@ -3,6 +3,7 @@
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
+from toolkit.adapters.context import link_or_copy
 from toolkit.blobs import CHUNK, BlobCorrupt, CheckedBlob
 from toolkit.errors import NeedNotMet, UsageError, VerificationFailed
 from toolkit.oci import Descriptor, Digest, Index, Manifest, MediaType, Platform, parse_manifest
@@ -189,6 +191,26 @@ def _names(entry: Descriptor) -> tuple[str, ...]:
     return tuple(entry.annotations[key] for key in _NAME_ANNOTATIONS if key in entry.annotations)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NewBlob:
+    """A blob while it is written, piece by piece, and what it is called once all are."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def write(self, piece: bytes | bytearray) -> None:
+        self._hasher.update(piece)
+        self.size += self._file.write(piece)
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(f"sha256:{self._hasher.hexdigest()}")
+
+
 class LayoutWriter:
     """Writes a layout into the directory `root`. Blobs appear whole or not at all; the index comes last.
 
@@ -203,18 +225,31 @@ class LayoutWriter:
         self._write(f"blobs/sha256/{descriptor.digest.hex}", content)
         return descriptor
 
-    def add_stream(self, pieces: Iterable[bytes | bytearray], media_type: str) -> Descriptor:
-        """A blob of any length; what it is called is known when its last piece is written."""
-        partial = self._root / "blobs" / "sha256" / ".partial"
-        digest = hashlib.sha256()
-        size = 0
+    @contextmanager
+    def new_blob(self) -> Iterator["NewBlob"]:
+        """A blob of any length; what it is called is known when the block has ended well."""
+        directory = self._root / "blobs" / "sha256"
+        partial = directory / ".partial"
         with self._written(partial):
             with partial.open("wb") as file:
-                for piece in pieces:
-                    digest.update(piece)
-                    size += file.write(piece)
-            partial.replace(partial.with_name(digest.hexdigest()))
-        return Descriptor(media_type=media_type, digest=Digest(f"sha256:{digest.hexdigest()}"), size=size)
+                blob = NewBlob(file)
+                yield blob
+            partial.replace(directory / blob.digest.hex)
+
+    def add_stream(self, pieces: Iterable[bytes | bytearray], media_type: str) -> Descriptor:
+        with self.new_blob() as blob:
+            for piece in pieces:
+                blob.write(piece)
+        return Descriptor(media_type=media_type, digest=blob.digest, size=blob.size)
+
+    def add_file(self, source: Path, descriptor: Descriptor) -> None:
+        """A blob that lies on disk already and will not change."""
+        target = self.blob_path(descriptor.digest)
+        with self._written(target):
+            link_or_copy(source, target)
+
+    def blob_path(self, digest: Digest) -> Path:
+        return self._root / "blobs" / "sha256" / digest.hex
 
     def add_manifest(self, manifest: Manifest | Index, *, platform: Platform | None = None) -> Descriptor:
         return self.add_blob(manifest.raw, manifest.media_type, platform=platform)
@@ -245,6 +280,8 @@ class LayoutWriter:
         except OSError as error:
             with suppress(OSError):
                 partial.unlink()
+            what = "the disk is full" if error.errno in _FULL else error.strerror
             raise NeedNotMet(
-                f"{partial} cannot be written: {error.strerror}", remedy=f"See: df -h {self._root}"
+                f"{partial} cannot be written: {what}",
+                remedy=f"Free some: `make clean`; see: df -h {self._root.parent}",
             ) from error

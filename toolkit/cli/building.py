@@ -11,10 +11,13 @@ from toolkit.errors import worst
 from toolkit.oci import Reference
 from toolkit.release import Outcome
 
+# A build waits for networks and disks as long as it computes; fewer than four leave even two cores idle.
+_JOBS = max(4, (os.cpu_count() or 4) // 2)
+
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=max(2, (os.cpu_count() or 2) // 2),
+    default=_JOBS,
     show_default=True,
     help="Units that are built side by side.",
 )

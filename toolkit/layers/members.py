@@ -9,40 +9,63 @@ takes no decision by what the CPU can do: https://github.com/ebiggers/libdeflate
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
 
 import deflate
 
-from toolkit.layers.compression import Content
-
-FORMAT = "gzip:libdeflate-6,4MiB"
+FORMAT = "gzip:libdeflate-5,4MiB"
 """Names the bytes that come out; part of what a build id is taken of."""
 
-_LEVEL = 6
+_LEVEL = 5
 _PIECE = 4 << 20
 
-# Each has a piece and what becomes of it in memory, for every unit that is packed at the time: with two units
-# the process stays below 150 MB on a machine of any size.
+# Each has a piece and what becomes of it in memory, for every layer that is packed at the time.
 _THREADS = 4
 
 
-def gzip_members(content: Content, observe: Callable[[bytes], object]) -> Iterator[bytearray]:
-    """Compressed pieces, in order; `observe` gets each piece of the content before. At least one member.
+class GzipMembers:
+    """Gives `write` what is fed, compressed, in order; all of it when the block has ended well.
 
-    `content` gives as much as it is asked for, except at its end: where it is cut decides the bytes.
+    `observe` gets each piece of the content before. There is at least one member.
     """
-    threads = min(os.cpu_count() or 1, _THREADS)
-    waiting: deque[Future[bytearray]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="gzip") as pool:
-        piece = content.read(_PIECE)
-        while True:
-            observe(piece)
-            waiting.append(pool.submit(deflate.gzip_compress, piece, _LEVEL))
-            piece = content.read(_PIECE)
-            if not piece:
-                break
-            if len(waiting) > threads:  # so many pieces are in memory, however long the content is
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+
+    def __init__(self, write: Callable[[bytearray], object], observe: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._observe = observe
+        self._rest = bytearray()
+        self._threads = min(os.cpu_count() or 1, _THREADS)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="gzip")
+        self._waiting: deque[Future[bytearray]] = deque()
+        self._is_empty = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._pool:
+            if kind is not None:
+                self._pool.shutdown(cancel_futures=True)
+                return
+            if self._rest or self._is_empty:
+                self._compress(bytes(self._rest))
+            while self._waiting:
+                self._write(self._waiting.popleft().result())
+
+    def feed(self, content: bytes) -> None:
+        """More of the content, in parts of any length: they do not decide where it is cut."""
+        self._rest += content
+        while len(self._rest) >= _PIECE:
+            self._compress(bytes(self._rest[:_PIECE]))
+            del self._rest[:_PIECE]
+
+    def _compress(self, piece: bytes) -> None:
+        self._is_empty = False
+        self._observe(piece)
+        self._waiting.append(self._pool.submit(deflate.gzip_compress, piece, _LEVEL))
+        if len(self._waiting) > self._threads:  # so many are in memory, however long the content is
+            self._write(self._waiting.popleft().result())

@@ -6,7 +6,8 @@ https://reproducible-builds.org/docs/source-date-epoch/
 """
 
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable
 
 from toolkit.layers.bytestream import ByteStream
 from toolkit.layers.compression import Content
@@ -18,73 +19,90 @@ _CHECKSUM = slice(148, 156)
 # https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03
 _PAX_TIME = re.compile(rb"(?<= )([amc]time=)(\d+)(\.\d+)?(?=\n)")
 
-Change = tuple[int, bytes]
-"""Where in the layer other bytes stand, and which."""
+# An extended header is judged when all of it was read: 1 MiB at most, and what was read with its end.
+_HELD = 3 << 20
 
 
-def late_times(layer: Content, latest: int) -> list[Change]:
-    """What sets every time after `latest` (seconds since 1970) to it, in the order of the layer.
+class TimeClamp:
+    """A layer on its way to `write`, with every time after `latest` (seconds since 1970) set to it.
 
-    Raises TarInvalid or EOFError for what is no tar archive.
+    `last` is the latest second that was met, after `latest` too; 0 where there is none.
     """
-    changes: list[Change] = []
 
-    def look(at: int, header: bytes, extended: bytes) -> None:
-        clamped = _clamped_header(header, latest)
-        if clamped != header:
-            changes.append((at, clamped))
-        if header[156:157] == b"x":
-            records = _PAX_TIME.sub(lambda found: _clamped_record(found, latest), extended)
-            if records != extended:
-                changes.append((at + len(header), records))
+    def __init__(self, latest: int, write: Callable[[bytes], object]) -> None:
+        self.last = 0
+        self._latest = latest
+        self._write = write
+        # What was read and may still be changed: from which byte of the layer on, and how much it is.
+        self._held: deque[bytes] = deque()
+        self._begin = self._length = 0
+        # Where in the layer other bytes stand, and which; in its order.
+        self._changes: deque[tuple[int, bytes]] = deque()
 
-    for _ in TarStream(ByteStream(layer.read, lambda _: None), on_header=look):
-        pass
-    return changes
+    def run(self, layer: Content) -> None:
+        """All of it. Raises TarInvalid or EOFError for what is no tar archive, and what `write` raises."""
+        stream = ByteStream(layer.read, self._hold)
+        for _ in TarStream(stream, on_header=self._look):
+            pass
+        stream.drain()  # what stands behind the archive's end is the layer's too
+        while self._held:
+            self._release()
 
+    def _hold(self, chunk: bytes) -> None:
+        self._held.append(chunk)
+        self._length += len(chunk)
+        while self._length - len(self._held[0]) > _HELD:
+            self._release()
 
-class Changed:
-    """A layer read from its start, with `changes` made; they do not overlap and are in its order."""
+    def _release(self) -> None:
+        chunk = self._held.popleft()
+        begin, end = self._begin, self._begin + len(chunk)
+        self._begin, self._length = end, self._length - len(chunk)
+        if self._changes and self._changes[0][0] < end:
+            chunk = self._changed(chunk, begin, end)
+        self._write(chunk)
 
-    def __init__(self, layer: Content, changes: Sequence[Change]) -> None:
-        self._layer = layer
-        self._changes = changes
-        self._next = 0
-        self._at = 0
-
-    def read(self, size: int, /) -> bytes:
-        """Exactly `size` bytes, fewer at the end alone."""
-        piece = bytearray()
-        while len(piece) < size and (more := self._layer.read(size - len(piece))):
-            piece += more
-        begin, end = self._at, self._at + len(piece)
-        while self._next < len(self._changes):
-            at, content = self._changes[self._next]
+    def _changed(self, chunk: bytes, begin: int, end: int) -> bytes:
+        changed = bytearray(chunk)
+        while self._changes:
+            at, content = self._changes[0]
             if at >= end:
                 break
             part = content[max(0, begin - at) : end - at]
             start = max(0, at - begin)
-            piece[start : start + len(part)] = part
-            if at + len(content) > end:  # the rest is in the next piece
+            changed[start : start + len(part)] = part
+            if at + len(content) > end:  # the rest is in the next chunk
                 break
-            self._next += 1
-        self._at = end
-        return bytes(piece)
+            self._changes.popleft()
+        return bytes(changed)
 
+    def _look(self, at: int, header: bytes, extended: bytes) -> None:
+        clamped = self._clamped_header(header)
+        if clamped != header:
+            self._changes.append((at, clamped))
+        if header[156:157] == b"x":
+            records = _PAX_TIME.sub(self._clamped_record, extended)
+            if records != extended:
+                self._changes.append((at + len(header), records))
 
-def _clamped_header(header: bytes, latest: int) -> bytes:
-    if header[_MTIME][0] & 0xC0 == 0xC0 or header_number(header[_MTIME]) <= latest:
-        return header  # the first bits are those of a negative number: before 1970
-    timed = bytearray(header)
-    timed[_MTIME] = b"%011o\0" % latest
-    timed[_CHECKSUM] = b" " * 8
-    timed[_CHECKSUM] = b"%06o\0 " % sum(timed)
-    return bytes(timed)
+    def _clamped_header(self, header: bytes) -> bytes:
+        if header[_MTIME][0] & 0xC0 == 0xC0:
+            return header  # the first bits are those of a negative number: before 1970
+        seconds = header_number(header[_MTIME])
+        self.last = max(self.last, seconds)
+        if seconds <= self._latest:
+            return header
+        timed = bytearray(header)
+        timed[_MTIME] = b"%011o\0" % self._latest
+        timed[_CHECKSUM] = b" " * 8
+        timed[_CHECKSUM] = b"%06o\0 " % sum(timed)
+        return bytes(timed)
 
-
-def _clamped_record(found: re.Match[bytes], latest: int) -> bytes:
-    key, seconds, fraction = found.groups(b"")
-    if int(seconds) < latest or (int(seconds) == latest and not fraction.strip(b".0")):
-        return found[0]
-    zeros = b"." + b"0" * (len(fraction) - 1) if fraction else b""
-    return bytes(key + b"%0*d" % (len(seconds), latest) + zeros)
+    def _clamped_record(self, found: re.Match[bytes]) -> bytes:
+        key, digits, fraction = found.groups(b"")
+        seconds, is_between = int(digits), bool(fraction.strip(b".0"))
+        self.last = max(self.last, seconds + is_between)
+        if seconds + is_between <= self._latest:
+            return found[0]
+        zeros = b"." + b"0" * (len(fraction) - 1) if fraction else b""
+        return bytes(key + b"%0*d" % (len(digits), self._latest) + zeros)

@@ -9,10 +9,11 @@ RUN --mount=type=bind,from=uv,target=/opt/uv \
     --mount=type=secret,id=uv-config \
     if [ -s /run/secrets/ca-bundle ]; then export SSL_CERT_FILE=/run/secrets/ca-bundle; fi; \
     if [ -s /run/secrets/uv-config ]; then export UV_CONFIG_FILE=/run/secrets/uv-config; fi; \
-    /opt/uv/uv pip install --no-progress --link-mode copy --only-binary :all: --require-hashes --no-deps \
+    made="$(mktemp -d /root/.cache/uv/.made-XXXXXX)" && trap 'rm -rf "$made"' EXIT && \
+    /opt/uv/uv pip install --no-progress --link-mode hardlink --only-binary :all: --require-hashes --no-deps \
       --python /usr/bin/python3 --python-version 3.13 --python-platform aarch64-manylinux_2_40 \
-      --target /opt/packages --requirement /tmp/requirements.txt \
-    && /usr/bin/python3 /tmp/drop.py /opt/packages /tmp/drop.txt
+      --target "$made" --requirement /tmp/requirements.txt \
+    && /usr/bin/python3 /tmp/drop.py "$made" /opt/packages /tmp/drop.txt
 
 FROM debian:trixie
 COPY --from=packages /opt/packages /usr/local/lib/python3.13/dist-packages

@@ -2,7 +2,7 @@
 
 `python -m scripts.bench.publishing push LAYOUT HOST/REPOSITORY:TAG` pushes a layout's one image,
 `python -m scripts.bench.publishing list HOST/REPOSITORY:TAG PLATFORM=TAG …` puts a list of images of that
-repository. Both print the seconds that this takes in a process that runs already and has asked the registry
+repository. Both print the seconds that this takes in a process that runs already and has looked for the tag
 before, as a release has for its plan.
 """
 
@@ -52,7 +52,7 @@ def main() -> None:
     reference = Reference.parse(arguments[1] if act == "push" else arguments[0])
     settings = Settings(catalog=PROJECT / "images.toml", environment=dict(os.environ))
     registry = registry_at(settings, reference.registry)
-    registry.list_tags(reference.repository)
+    registry.lookup_descriptor(reference.repository, reference.tag)
     if act == "push":
         started = time.perf_counter()
         push(registry, reference, arguments[0])

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from scripts.bench.measuring import PROJECT
 from toolkit.adapters.layout import OciLayout
+from toolkit.cli.connections import registry_at
 from toolkit.cli.settings import Settings
-from toolkit.cli.world import registry_at
 from toolkit.oci import Descriptor, Manifest, MediaType, Platform, Reference, make_index
 from toolkit.publish import Registry, publish_image, publish_index
 

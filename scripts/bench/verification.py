@@ -11,8 +11,8 @@ from scripts.bench.measuring import PROJECT, TOOLKIT, BenchFailed, run, timed
 from scripts.bench.rows import Contest, Row, Side, at_most, command
 from toolkit.adapters.layout import LayoutWriter, OciLayout
 from toolkit.adapters.scan_cache import DiskScans
+from toolkit.cli.connections import images_of, registry_at
 from toolkit.cli.settings import Settings
-from toolkit.cli.world import images_of, registry_at
 from toolkit.oci import Manifest
 from toolkit.record import ReleaseRecord
 from toolkit.verify import verify_reference

@@ -49,3 +49,11 @@ def test_a_push_of_sixteen_mib_is_measured_against_docker(name: str, there: Ther
     # What bounds a figure that is not reached is measured on the same registry.
     assert ("to start Python" in found.bound) == (not found.is_reached)
     assert ("for one PUT" in found.bound) == (not found.is_reached)
+
+
+def test_publishing_loads_neither_templates_nor_what_paints_terminals() -> None:
+    asked = "import sys, scripts.bench.publishing, toolkit.adapters.registry; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "httpx" in loaded
+    assert not loaded & {"rich", "pygments", "jinja2", "toolkit.verify", "toolkit.render", "boto3"}

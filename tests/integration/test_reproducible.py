@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.integration.conftest import ONE, TWO, SmallProject
 from toolkit.adapters.layout import OciLayout
+from toolkit.cli.connections import images_of, registry_at
 from toolkit.cli.settings import Settings
-from toolkit.cli.world import images_of, registry_at
 from toolkit.oci import Manifest
 from toolkit.record import PublishedImage, ReleaseRecord
 from toolkit.verify import ImageSource

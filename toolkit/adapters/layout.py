@@ -18,10 +18,11 @@ from toolkit.adapters.context import link_or_copy
 from toolkit.blobs import CHUNK, BlobCorrupt, CheckedBlob
 from toolkit.errors import NeedNotMet, UsageError, VerificationFailed
 from toolkit.oci import Descriptor, Digest, Index, Manifest, MediaType, Platform, parse_manifest
-from toolkit.verify import ImageSource
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+    from toolkit.verify import ImageSource
 
 # Names that `docker save`, Buildx and skopeo give the entries of index.json.
 _NAME_ANNOTATIONS = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
@@ -174,7 +175,7 @@ class OciLayout:
             raise VerificationFailed(f"{self.name}: {digest} is no image: {error}") from error
 
 
-def _conforms(layout: OciLayout) -> ImageSource:
+def _conforms(layout: OciLayout) -> "ImageSource":
     return layout
 
 

@@ -3,7 +3,6 @@
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
-import difflib
 import hashlib
 import io
 import json
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 from urllib.parse import quote
 
 from toolkit.adapters.registry_credentials import Credentials
@@ -27,7 +26,9 @@ from toolkit.oci import MANIFEST_TYPES, Descriptor, Digest, Index, Manifest, par
 from toolkit.publish import BlobSource, Content, OnSession, Registry, unheard
 from toolkit.quotas import ECR_RATES, Api
 from toolkit.record import account_and_region
-from toolkit.verify import ImageSource
+
+if TYPE_CHECKING:
+    from toolkit.verify import ImageSource
 
 # What registries must take at least, and what most take at most.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
@@ -290,6 +291,8 @@ class RegistryImages:
         return self.registry.open_blob(self.repository, descriptor)
 
     def _suggestion(self, selector: str) -> str:
+        import difflib
+
         tags: tuple[str, ...] = ()
         with suppress(RegistryTrouble):
             tags = self.registry.list_tags(self.repository)
@@ -299,7 +302,7 @@ class RegistryImages:
         return f"Did you mean {' or '.join(near)}? The repository has {len(tags)} tags."
 
 
-def _conforms(registry: HttpRegistry, images: RegistryImages) -> tuple[Registry, ImageSource, BlobSource]:
+def _conforms(registry: HttpRegistry, images: RegistryImages) -> tuple[Registry, "ImageSource", BlobSource]:
     return registry, images, images
 
 

@@ -97,7 +97,7 @@ def start(
     complete is then not published, and running this again builds what is missing.
     """
     from toolkit.adapters.codebuild import CodeBuildBatches
-    from toolkit.cli.world import aws
+    from toolkit.cli.connections import aws
     from toolkit.codebuild.running import run
 
     settings = from_environment(catalog)

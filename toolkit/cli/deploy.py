@@ -217,7 +217,7 @@ def warn_of_support(images: Iterable[DeployableImage]) -> None:
 
 def aws_services(settings: Settings, region: str) -> "tuple[Aws, Cloud]":
     """For --apply alone: without it neither boto3 nor what a release needs is imported."""
-    from toolkit.cli.world import aws, cloud
+    from toolkit.cli.connections import aws, cloud
 
     services = aws(settings, region)
     return services, cloud(services)

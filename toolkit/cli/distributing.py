@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 
 from toolkit.catalog.registry import EcrRegistry
+from toolkit.cli.connections import registry_at
 from toolkit.cli.ecr import controls_of
 from toolkit.cli.registries import Place
 from toolkit.cli.settings import Settings
-from toolkit.cli.world import registry_at
 from toolkit.deployers.waiting import pauses
 from toolkit.distribution import Region
 from toolkit.ecr.settings import ReplicationRule

@@ -79,7 +79,7 @@ def predict(
 
 def _endpoint(settings: Settings, name: str, variant: str, region: str, timeout: float) -> Asker:
     from toolkit.adapters.endpoint_prediction import EndpointAsker
-    from toolkit.cli.world import aws
+    from toolkit.cli.connections import aws
 
     if not region:
         raise UsageError("the region is not given", remedy="Give it: --region us-west-2, or set AWS_REGION.")

@@ -133,7 +133,7 @@ def get_record(settings: Settings, record: str) -> ReleaseRecord:
         )
     if path.suffix == ".json":
         raise UsageError(f"there is no file {record}", remedy="See dist/releases/ for what is there.")
-    from toolkit.cli.world import registry_at
+    from toolkit.cli.connections import registry_at
 
     reference = Reference.parse(record)
     document = fetch_artifact(

@@ -72,7 +72,7 @@ def _open(settings: Settings, image: str) -> tuple[ImageSource, str]:
         from toolkit.adapters.layout import OciLayout
 
         return OciLayout.open(Path(image)), ""
-    from toolkit.cli.world import images_of, registry_at
+    from toolkit.cli.connections import images_of, registry_at
 
     reference = Reference.parse(image)
     return images_of(registry_at(settings, reference.registry), reference.repository), reference.selector

@@ -14,7 +14,7 @@ from toolkit.builders.failover import NodesBuilder
 from toolkit.builders.placement import Assign, Fleet
 from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.model import Base, Recipe
-from toolkit.cli.credentials import credentials_of
+from toolkit.cli.connections import images_of, registry_at
 from toolkit.cli.project import Project, architectures_of
 from toolkit.cli.registries import Place
 from toolkit.cli.settings import DEFAULT_REGISTRY, Settings
@@ -27,44 +27,16 @@ from toolkit.machine.needs import needs
 from toolkit.oci import Architecture, Digest, Index, Reference
 from toolkit.planning import Destination
 from toolkit.progress import Event, Kind, Reporter
-from toolkit.publish import Registry
 from toolkit.render import emulates
 from toolkit.units import BuildUnit
 from toolkit.verify import ImageSource, ScanCache, ensure_verified, verify_reference
 from toolkit.workshop import UNFINISHED, Tools, Workshop
 
 if TYPE_CHECKING:
-    from toolkit.adapters.aws import Aws
     from toolkit.adapters.builder_nodes import BuilderNodes
     from toolkit.adapters.buildx import BuildxBuilder
     from toolkit.adapters.journal import Journals
-    from toolkit.adapters.retry import Budget
     from toolkit.adapters.step_cache import StepCache
-    from toolkit.deployers.sagemaker_checks import Cloud
-
-
-def registry_at(
-    settings: Settings, host: str, report: Reporter | None = None, budget: "Budget | None" = None
-) -> Registry:
-    """A registry over HTTP that retries what heals, and says so to `report`; `budget` is how long."""
-    from toolkit.adapters.registry import HttpRegistry
-    from toolkit.adapters.registry_errors import is_loopback
-    from toolkit.adapters.retry import Budget, Retry, RetryingRegistry
-
-    def tell(retry: Retry) -> None:
-        if report:
-            when = f"trying again in {retry.wait:.1f} s ({retry.attempt} of {retry.of})"
-            report(Event(kind=Kind.WARNING, subject=host, text=f"{retry.error.message}; {when}"))
-
-    registry = HttpRegistry(
-        host,
-        docker_config=settings.docker_config,
-        ca_bundle=settings.ca_bundle,
-        credentials=credentials_of(settings, host),
-    )
-    # What does not answer on this machine is not there: a restart takes a moment, not a minute.
-    usual = Budget(absent=5) if is_loopback(host.rsplit(":", 1)[0]) else Budget()
-    return RetryingRegistry(registry, budget=budget or usual, on_retry=tell)
 
 
 def destination(settings: Settings, place: Place, report: Reporter | None = None) -> Destination:
@@ -72,12 +44,6 @@ def destination(settings: Settings, place: Place, report: Reporter | None = None
     return Destination(
         registry=connection, prefix=place.prefix, images=functools.partial(images_of, connection)
     )
-
-
-def images_of(registry: Registry, repository: str) -> ImageSource:
-    from toolkit.adapters.registry import RegistryImages
-
-    return RegistryImages(registry, repository)
 
 
 def scans(settings: Settings) -> ScanCache:
@@ -402,17 +368,3 @@ def lookup_registry_base(
             remedy="Choose a base that is multi-platform, or leave the architecture out.",
         )
     return found.digest, {each: digests[each.platform] for each in architectures}
-
-
-def aws(settings: Settings, region: str, *, timeout: float = 60) -> "Aws":
-    """AWS's services with the credentials that boto3 finds; none are looked for before the first call."""
-    from toolkit.adapters.aws import Aws
-
-    return Aws(region, ca_bundle=settings.ca_bundle, timeout=timeout)
-
-
-def cloud(services: "Aws") -> "Cloud":
-    """What is looked at in AWS before anything is sent there."""
-    from toolkit.adapters.sagemaker import AwsCloud
-
-    return AwsCloud(services)

@@ -13,7 +13,7 @@ from toolkit.errors import RegistryTrouble, RegistryUnavailable, ToolkitError
 from toolkit.oci import Descriptor, Digest, Index, Manifest
 from toolkit.planning import Destination
 from toolkit.progress import Event, Kind, Reporter
-from toolkit.publish import Observer, Registry, publish_image, publish_index, spell
+from toolkit.publish import Observer, Registry, publish_image, publish_index, spell, tag_image
 from toolkit.record import PublishedImage, ReleaseRecord, account_and_region
 
 _LOOKUPS = 16
@@ -247,16 +247,22 @@ class _Work:
         tags: dict[str, tuple[str, ...]] = {}
         for row in bundle.images:
             tags[row.digest] = (*tags.get(row.digest, ()), row.tag)
-        for names in ({}, tags):
-            for image in images:
-                publish_image(
-                    image,
-                    source,
-                    registry=self._registry,
-                    repository=bundle.repository,
-                    tags=names.get(image.digest, ()),
-                    observe=self._observe,
-                )
+        for image in images:
+            publish_image(
+                image,
+                source,
+                registry=self._registry,
+                repository=bundle.repository,
+                observe=self._observe,
+            )
+        for image in images:
+            tag_image(
+                image,
+                registry=self._registry,
+                repository=bundle.repository,
+                tags=tags.get(image.digest, ()),
+                observe=self._observe,
+            )
         if isinstance(top, Index):
             standing = self._registry.lookup_manifest(bundle.repository, bundle.tag)
             publish_index(

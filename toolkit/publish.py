@@ -178,12 +178,12 @@ def publish_image(
     some go on. Raises DigestMismatch when what stands there afterwards is another image.
     """
     image = manifest.descriptor()
-    before = {name: registry.lookup_descriptor(repository, name) for name in tags or (image.digest,)}
-    stale = [name for name, found in before.items() if found is None or found.digest != image.digest]
+    stale = _stale(image, tags or (image.digest,), registry, repository)
     if not stale:
         return image
-    # A registry takes a manifest only after its blobs, so where the manifest is, they are.
-    if stale == [image.digest] or not registry.lookup_descriptor(repository, image.digest):
+    # A registry takes a manifest only after its blobs, so where the manifest is, they are. It is asked by
+    # itself: to put the manifest and be refused where a blob lacks is a request less, but not all refuse.
+    if image.digest in stale or not registry.lookup_descriptor(repository, image.digest):
         blobs = tuple({blob.digest: blob for blob in (manifest.config, *manifest.layers)}.values())
         pusher = _BlobPusher(source, registry, repository, mount_from, uploads, observe)
         pool = ThreadPoolExecutor(threads, thread_name_prefix="blob")
@@ -191,9 +191,35 @@ def publish_image(
             list(pool.map(pusher.ensure_blob, blobs))
         finally:
             pool.shutdown(cancel_futures=True)
-    for name in stale:
-        _put(manifest, name, before[name], registry=registry, repository=repository, observe=observe)
+    for name, before in stale.items():
+        _put(manifest, name, before, registry=registry, repository=repository, observe=observe)
     return image
+
+
+def tag_image(
+    manifest: Manifest,
+    *,
+    registry: Registry,
+    repository: str,
+    tags: Sequence[str],
+    observe: Observer = _unobserved,
+) -> Descriptor:
+    """Put an image under `tags` that the caller has just put or read in the same repository; its descriptor.
+
+    As `publish_image`, which asks for what is known here: whether the image is there.
+    """
+    image = manifest.descriptor()
+    for name, before in _stale(image, tags, registry, repository).items():
+        _put(manifest, name, before, registry=registry, repository=repository, observe=observe)
+    return image
+
+
+def _stale(
+    image: Descriptor, names: Sequence[str], registry: Registry, repository: str
+) -> dict[str, Descriptor | None]:
+    """What stands under those of `names` that do not name the image."""
+    found = {name: registry.lookup_descriptor(repository, name) for name in names}
+    return {name: there for name, there in found.items() if there is None or there.digest != image.digest}
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from toolkit.publish import (
     ensure_names,
     follow_list,
     moved_meanwhile,
-    publish_image,
     publish_index,
+    tag_image,
 )
 from toolkit.record import release_id, rfc3339
 from toolkit.staging import Finish, Finished, Stager, in_threads, notes
@@ -256,12 +256,10 @@ class _Run:
     def _tag(self, finished: Finished) -> None:
         unit = finished.rendered.unit
         repository = self._to.repository(unit.repository)
-        source = self._to.images(repository)
-        manifest = source.get_manifest(finished.image.digest)
+        manifest = self._to.images(repository).get_manifest(finished.image.digest)
         assert isinstance(manifest, Manifest)
-        publish_image(
+        tag_image(
             manifest,
-            source,
             registry=self._to.registry,
             repository=repository,
             tags=(unit.arch_tag,),

@@ -46,7 +46,7 @@ PUBLISH: Mapping[Api, int] = {
     Api.END_UPLOAD: 2,
 }
 PUBLISH_LIST: Mapping[Api, int] = {Api.READ_MANIFEST: 8, Api.PUT_MANIFEST: 1}
-PUBLISH_UNIT: Mapping[Api, int] = {Api.READ_MANIFEST: 10, Api.PUT_MANIFEST: 1, Api.READ_BLOB: 1}
+PUBLISH_UNIT: Mapping[Api, int] = {Api.READ_MANIFEST: 9, Api.PUT_MANIFEST: 1, Api.READ_BLOB: 1}
 
 Requests = dict[Api, int]
 

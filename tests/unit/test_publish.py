@@ -19,6 +19,7 @@ from toolkit.publish import (
     TagMoving,
     publish_image,
     publish_index,
+    tag_image,
 )
 
 REPOSITORY = "pytorch-inference"
@@ -98,6 +99,28 @@ def test_another_tag_of_an_image_that_is_there_sends_no_blob(registry: MemoryReg
     push(registry, made, "1.12.1-arm64")
     assert not registry.made("has_blob") + registry.made("upload_blob")
     assert registry.made("put_manifest") == [("put_manifest", REPOSITORY, "1.12.1-arm64")]
+
+
+def test_tags_of_an_image_that_was_just_read_are_put_without_asking_for_it_again(
+    registry: MemoryRegistry, make: Make
+) -> None:
+    made = make()
+    push(registry, made, "b-0123456789abcdef", "there")
+    registry.requests.clear()
+    tag_image(made[0], registry=registry, repository=REPOSITORY, tags=["1.12.1-arm64", "there"])
+    assert [request[0] for request in registry.requests] == [
+        "lookup_descriptor",
+        "lookup_descriptor",
+        "put_manifest",
+        "lookup_descriptor",
+    ]
+    assert tag_of(registry, "1.12.1-arm64") == made[0].digest
+
+
+def test_a_tag_whose_image_was_removed_meanwhile_is_not_put(registry: MemoryRegistry, make: Make) -> None:
+    with pytest.raises(RegistryTrouble, match="lacks"):
+        tag_image(make()[0], registry=registry, repository=REPOSITORY, tags=["1.12.1-arm64"])
+    assert tag_of(registry, "1.12.1-arm64") is None
 
 
 def test_an_image_without_tags_is_put_once_by_digest(registry: MemoryRegistry, make: Make) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from toolkit.catalog.mirrors import CatalogMirrors
+from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.model import Source, SourceKind
 from toolkit.oci import Reference
 

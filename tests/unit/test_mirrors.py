@@ -9,7 +9,7 @@ import pytest
 from tests.projects import CATALOG, TEMPLATES
 from toolkit.adapters.uv_settings import LOCAL_LINKS, build_settings, project_text
 from toolkit.catalog import parse_catalog
-from toolkit.catalog.mirrors import CatalogMirrors
+from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.model import Catalog, Source, SourceKind
 from toolkit.errors import CatalogInvalid
 from toolkit.mirrors import Places, get_places, without_credentials

@@ -1,11 +1,12 @@
 """[mirrors]: what is asked in the place of the public ones. Never with credentials: the file is shared."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 
 from toolkit.catalog import places
 from toolkit.catalog.faults import did_you_mean, quote
 from toolkit.catalog.grammar import REGISTRY_HOST, Grammar, pattern
+from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.table import Table
 
 _MIRROR_URL = replace(places.SOURCE_URL, what="the URL of a mirror", example="https://mirror.example/simple")
@@ -29,28 +30,6 @@ _REGISTRY = Grammar(
     hints=(("://", "write it without https://"),),
     mends=(lambda text: text.partition("://")[2].rstrip("/"), str.lower),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CatalogMirrors:
-    """What [mirrors] says, "" and empty where it says nothing; the environment is heard before it.
-
-    `index` is the Python package index; `find_links` are pages or directories of wheels; `apt` and
-    `apt_security` stand in for Debian's archives where bases are made, `apt_sources` has the sources.list
-    that a registry base's own apt is given, by the base's name; `objects` is an endpoint that answers like
-    S3, path style; `sources` has what stands in for a [sources] table by its name, `registries` what
-    stands in for a registry of base images by its host; `ca_bundle` is a path from where images.toml is.
-    """
-
-    index: str = ""
-    find_links: tuple[str, ...] = ()
-    apt: str = ""
-    apt_security: str = ""
-    apt_sources: Mapping[str, str] = field(default_factory=dict)
-    objects: str = ""
-    ca_bundle: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    registries: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_mirrors(

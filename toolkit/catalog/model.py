@@ -7,7 +7,7 @@ from enum import StrEnum
 from urllib.parse import quote
 
 from toolkit.catalog.builder import CatalogBuilder
-from toolkit.catalog.mirrors import CatalogMirrors
+from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.registry import CatalogRegistry
 from toolkit.oci import Architecture, Reference
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from toolkit.catalog.mirrors import CatalogMirrors
+from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.model import Source
 from toolkit.errors import UsageError
 from toolkit.mirrors import CA_BUNDLE

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ from toolkit.lock import (
     lookup_locked_base,
     parse_lock,
 )
+from toolkit.lock.written import read_written
 from toolkit.oci import Architecture, Reference
 from toolkit.render import BaseIdentity, require_locked
 
@@ -108,6 +110,75 @@ def test_adding_a_row_leaves_the_others_alone() -> None:
     assert more.units.keys() == {"a-amd64", "b-arm64", "c"}
     assert more.bases.keys() == {"debian11", "debian12", "ubuntu20.04"}
     assert more.units["b-arm64"] == LOCK.units["b-arm64"]
+
+
+PLAIN_ROWS = {
+    name: LockedUnit(
+        inputs=name[0] * 16,
+        created=CREATED,
+        requirements=("a==1 --hash=x", "b==2 --hash=y [z]"),
+        downloads=(WHEEL,),
+    )
+    for name in ("a-amd64", "a-arm64", "b-arm64")
+}
+WRITTEN = format_lock(replace(LOCK, keys={"https://keys.test/a": "c" * 64}, units=PLAIN_ROWS))
+LINES = [
+    *WRITTEN.splitlines(keepends=True),
+    *("<<<<<<< HEAD\n", "[units]\n", '["requirements"]\n', "units.a = 1\n"),
+]
+
+
+def by_any_reader(text: str) -> dict[str, object] | None:
+    try:
+        return tomli.loads(text)
+    except ValueError:
+        return None
+
+
+def test_what_the_toolkit_wrote_is_read_without_a_reader_of_all_of_toml() -> None:
+    assert read_written(WRITTEN) == tomli.loads(WRITTEN)
+
+
+@given(st.dictionaries(ANY_TEXT, ANY_UNIT | ANY_REASON, max_size=3))
+def test_what_the_toolkit_wrote_says_what_toml_says(rows: dict[str, LockedUnit]) -> None:
+    text = format_lock(Lock(units=rows))
+    assert read_written(text) in (None, tomli.loads(text))
+
+
+@given(
+    st.integers(0, len(WRITTEN)),
+    st.integers(0, 40),
+    st.text(st.sampled_from("\"\\\n[]=,# \t\x7f\r'aü."), max_size=4),
+)
+def test_what_is_changed_by_hand_says_what_toml_says(at: int, removed: int, added: str) -> None:
+    text = WRITTEN[:at] + added + WRITTEN[at + removed :]
+    assert read_written(text) in (None, by_any_reader(text))
+
+
+@given(st.integers(0, len(LINES)), st.lists(st.sampled_from(LINES), max_size=5), st.integers(0, 5))
+def test_what_is_merged_line_by_line_says_what_toml_says(at: int, added: list[str], removed: int) -> None:
+    text = "".join([*LINES[:at], *added, *LINES[at + removed : -4]])
+    assert read_written(text) in (None, by_any_reader(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n", "\r\n"),
+        ("a==1", "a==1\t"),
+        ("a==1", "\\u0061==1"),
+        ('"a==1 --hash=x",', "'a==1 --hash=x',"),
+        ('"a==1 --hash=x",', '"a==1 --hash=x", # "b",'),
+        ('\n  "a==1 --hash=x",', ' "a==1 --hash=x",'),
+        ("\n[requirements]\n", "\n[requirements]\n[requirements]\n"),
+        ('[units."a-arm64"]', '[units."a-amd64"]'),
+        ("[keys]", "[units.c]\ninputs = 'i'\n[keys]"),
+        ("[keys]", "'''\n[keys]"),
+    ],
+)
+def test_another_spelling_is_left_to_a_reader_of_all_of_toml(old: str, new: str) -> None:
+    assert old in WRITTEN
+    assert read_written(WRITTEN.replace(old, new)) is None
 
 
 def test_units_that_asked_for_the_same_share_one_set_in_the_file_and_in_memory() -> None:

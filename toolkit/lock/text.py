@@ -16,6 +16,7 @@ import tomli
 from toolkit.bases import LockedPackage
 from toolkit.errors import LockInvalid
 from toolkit.lock.model import BaseRow, Lock, LockedBase, LockedDownload, LockedUnit, UnlockedBase
+from toolkit.lock.written import read_written
 from toolkit.oci import Architecture, Digest
 
 VERSION = 2
@@ -26,7 +27,7 @@ _REMEDY = "Restore it from version control, or write it anew: toolkit lock '*'"
 def parse_lock(text: str) -> Lock:
     """Raises LockInvalid when the text is not a lock of this version."""
     try:
-        data = tomli.loads(text)
+        data = read_written(text) or tomli.loads(text)
         if data.get("version", VERSION) != VERSION:
             raise LockInvalid(
                 f"images.lock has version {data['version']}, this toolkit reads {VERSION}",
@@ -91,7 +92,7 @@ def _text(value: object) -> str:
 def _texts(values: object) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise TypeError(f"{values!r} is not an array")
-    return tuple(_text(value) for value in values)
+    return tuple(map(_text, values))
 
 
 def _sha256(value: object) -> str:

@@ -59,7 +59,7 @@ class Architecture(StrEnum):
 
     @property
     def platform(self) -> "Platform":
-        return Platform(os="linux", architecture=self.value)
+        return _PLATFORMS[self]
 
 
 @dataclass(frozen=True, order=True)
@@ -102,6 +102,9 @@ class Platform:
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+_PLATFORMS = {each: Platform(os="linux", architecture=each.value) for each in Architecture}
 
 
 class MediaType(StrEnum):

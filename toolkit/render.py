@@ -10,13 +10,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 from toolkit.catalog.model import Base, Consumer, Install, Support
 from toolkit.errors import LockInvalid, UsageError
 from toolkit.layers import members
 from toolkit.lock import Lock, LockedDownload, get_locked
 from toolkit.oci import Architecture, Reference
+from toolkit.sortedjson import SortedJson
 from toolkit.support import Ends, in_texts, known_ends, support_of
 from toolkit.templates import Templates, is_word
 from toolkit.units import BuildUnit
@@ -82,6 +83,11 @@ class Sources:
     def runtime_inputs(self) -> Mapping[str, str]:
         """The inputs of a build id that the runtime's files are."""
         return {f"file {path}": _short(content) for path, content in self.runtime.items()}
+
+    @cached_property
+    def inputs_json(self) -> SortedJson:
+        """What build ids are taken over: a unit's own inputs with the runtime's."""
+        return SortedJson(common=self.runtime_inputs)
 
     @cached_property
     def serving_requirements(self) -> tuple[str, ...]:
@@ -156,14 +162,15 @@ def render(
         "compression": members.FORMAT,
         "created": locked.created,
         "dockerfile": _short(dockerfile.encode()),
-        "labels": _short(_SORTED.encode(labels).encode()),
+        "labels": _short(_LABELS.encode(labels).encode()),
         "media-types": media_family(unit.consumer),
         "platform": str(unit.platform),
         "file requirements.txt": requirements.digest,
-        **{f"file {path}": _short(content) for path, content in dropping.items()},
-        **{f"download {each.path}": each.sha256[:16] for each in locked.downloads},
     }
-    inputs = {**own_inputs, **sources.runtime_inputs}
+    for path, content in dropping.items():
+        own_inputs[f"file {path}"] = _short(content)
+    for each in locked.downloads:
+        own_inputs[f"download {each.path}"] = each.sha256[:16]
     return RenderedUnit(
         unit=unit,
         dockerfile=dockerfile,
@@ -172,7 +179,7 @@ def render(
         own_labels=labels,
         own_inputs=own_inputs,
         runtime_inputs=sources.runtime_inputs,
-        build_id=hashlib.sha256(_SORTED.encode(inputs).encode()).hexdigest(),
+        build_id=hashlib.sha256(sources.inputs_json.encode(own_inputs).encode()).hexdigest(),
         base=base,
         created=locked.created,
         support=support,
@@ -181,8 +188,8 @@ def render(
     )
 
 
+_LABELS = SortedJson()
 # json.dumps would make an encoder for each of ten thousand units.
-_SORTED = json.JSONEncoder(sort_keys=True)
 _COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
@@ -255,17 +262,9 @@ def _values(unit: BuildUnit, base: str) -> dict[str, object]:
         "wheel_platform": wheel_platform(unit.architecture, unit.base.glibc),
         **({"sdk": unit.sdk.version} if unit.sdk else {}),
     }
-    placed = {
-        kind: tuple(
-            Placed(name=each.filename, to=each.to.lstrip("/"), strip=each.strip)
-            for each in unit.downloads
-            if each.install is kind
-        )
-        for kind in (Install.ARCHIVE, Install.FILE)
-    }
-    files = [each for rows in placed.values() for each in rows]
+    archives, files = _placed(unit, Install.ARCHIVE), _placed(unit, Install.FILE)
     listed = [("install", name) for name in unit.base.install]
-    listed += [("downloads", word) for each in files for word in (each.name, each.to)]
+    listed += [("downloads", word) for each in (*archives, *files) for word in (each.name, each.to)]
     for name, word in (*words.items(), *listed):
         if not is_word(word):
             raise UsageError(
@@ -281,9 +280,19 @@ def _values(unit: BuildUnit, base: str) -> dict[str, object]:
         "debs": unit.apt is not None or Install.DEB in kinds,
         "drops": bool(unit.drops),
         "wheels": Install.WHEEL in kinds,
-        "archives": placed[Install.ARCHIVE],
-        "files": placed[Install.FILE],
+        "archives": archives,
+        "files": files,
     }
+
+
+def _placed(unit: BuildUnit, kind: Install) -> tuple[Placed, ...]:
+    return tuple(
+        [
+            Placed(name=each.filename, to=each.to.lstrip("/"), strip=each.strip)
+            for each in unit.downloads
+            if each.install is kind
+        ]
+    )
 
 
 def base_name(base: Base) -> str:
@@ -296,6 +305,7 @@ def base_name(base: Base) -> str:
 _UV_GLIBC = (17, 28, *range(31, 41))
 
 
+@cache
 def wheel_platform(architecture: Architecture, glibc: str) -> str:
     """uv's name of the newest wheel platform that a base with this glibc can load.
 
@@ -366,6 +376,7 @@ def emulates(rendered: RenderedUnit, native: Collection[Architecture]) -> bool:
     return rendered.unit.architecture not in native and runs_on_target(rendered.dockerfile)
 
 
+@lru_cache(maxsize=256)
 def runs_on_target(dockerfile: str) -> bool:
     """Whether any stage of the target's platform has a RUN: only then can a build need emulation."""
     native = False

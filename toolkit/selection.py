@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 
 from toolkit.catalog.groups import LEAVE_OUT
-from toolkit.catalog.matrix import Cell, covers
 from toolkit.catalog.model import Catalog, Exclusion
 from toolkit.errors import NothingSelected
 from toolkit.units import BuildUnit
@@ -162,9 +161,9 @@ def _left_out(catalog: Catalog) -> Iterator[tuple[BuildUnit, Exclusion]]:
         for exclusion in image.exclusions:
             for version in image.versions:
                 for architecture in image.architectures:
-                    if covers(exclusion, version, architecture):
+                    if exclusion.covers(version, architecture):
                         for consumer in image.consumers:
-                            cell = Cell(version=version, consumer=consumer, architecture=architecture)
+                            cell = image.cell(version, consumer, architecture)
                             yield BuildUnit(image=image, base=catalog.bases[image.base], cell=cell), exclusion
 
 

@@ -13,6 +13,7 @@ An image of a vendor's SDK has its version between Python and os, as AWS has: `p
 
 import hashlib
 import re
+from functools import lru_cache
 
 from toolkit.oci import Architecture, Digest
 
@@ -68,8 +69,14 @@ def list_tag(
         "os": os,
         "consumer": consumer,
     }
-    tag = PLACEHOLDER.sub(lambda found: values[found[1]], pattern)
+    tag = "".join([values[part] if odd else part for odd, part in _parts(pattern)])
     return f"{tag}-r{revision}" if revision > 1 else tag
+
+
+@lru_cache(maxsize=64)
+def _parts(pattern: str) -> tuple[tuple[bool, str], ...]:
+    """Its texts and, at odd places, the names of its placeholders."""
+    return tuple((at % 2 == 1, part) for at, part in enumerate(PLACEHOLDER.split(pattern)))
 
 
 def arch_tag(list_tag: str, architecture: Architecture) -> str:

@@ -52,7 +52,7 @@ class Templates:
         Raises UsageError that names the template and line of a mistake.
         """
         try:
-            return self._text(name, tuple(each for each in values.items() if each[0] in self._mentioned))
+            return self._text(name, tuple([each for each in values.items() if each[0] in self._mentioned]))
         except jinja2.TemplateNotFound as error:
             user = asked_at if error.name == name else f"dockerfiles/{_place(error, name)}"
             raise UsageError(

@@ -4,9 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from toolkit import tags
-from toolkit.catalog.matrix import Cell, covers, image_id, list_tag, matrix
-from toolkit.catalog.model import AptPackages, Base, Catalog, Consumer, Download, Drop, Image, Sdk, Source
+from toolkit.catalog.model import (
+    AptPackages,
+    Base,
+    Catalog,
+    Cell,
+    Consumer,
+    Download,
+    Drop,
+    Image,
+    Sdk,
+    Source,
+)
 from toolkit.oci import Architecture, Platform
 
 
@@ -30,13 +39,13 @@ class BuildUnit:
     def architecture(self) -> Architecture:
         return self.cell.architecture
 
-    @cached_property
+    @property
     def image_id(self) -> str:
-        return image_id(self.image, self.cell)
+        return self.cell.image_id
 
-    @cached_property
+    @property
     def identifier(self) -> str:
-        return tags.unit_identifier(self.image_id, self.architecture)
+        return self.cell.identifier
 
     @property
     def platform(self) -> Platform:
@@ -46,18 +55,18 @@ class BuildUnit:
     def repository(self) -> str:
         return self.image.repository
 
-    @cached_property
+    @property
     def list_tag(self) -> str:
-        return list_tag(self.image, self.cell)
+        return self.cell.list_tag
 
     @property
     def list_key(self) -> tuple[str, str]:
         """Repository and tag of the list that the unit's image stands behind."""
-        return self.repository, self.list_tag
+        return self.image.repository, self.cell.list_tag
 
     @property
     def arch_tag(self) -> str:
-        return tags.arch_tag(self.list_tag, self.architecture)
+        return self.cell.arch_tag
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -76,12 +85,12 @@ class BuildUnit:
 
     @cached_property
     def downloads(self) -> tuple[Download, ...]:
-        return tuple(each for each in self.image.downloads if covers(each, self.version, self.architecture))
+        return tuple(each for each in self.image.downloads if each.covers(self.version, self.architecture))
 
     @cached_property
     def drops(self) -> tuple[Drop, ...]:
         """What of the installed packages does not come into the image."""
-        return tuple(each for each in self.image.drops if covers(each, self.version, self.architecture))
+        return tuple(each for each in self.image.drops if each.covers(self.version, self.architecture))
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -103,9 +112,9 @@ def expand(catalog: Catalog) -> tuple[BuildUnit, ...]:
     units = (
         BuildUnit(image=image, base=catalog.bases[image.base], cell=cell)
         for image in catalog.images
-        for cell in matrix(image)
+        for cell in image.cells
     )
-    return tuple(sorted(units, key=lambda unit: unit.identifier))
+    return tuple(sorted(units, key=lambda unit: unit.cell.identifier))
 
 
 def with_siblings(selected: Iterable[BuildUnit], units: Iterable[BuildUnit]) -> tuple[BuildUnit, ...]:

@@ -17,7 +17,6 @@ from toolkit.catalog import (
     ForeignElf,
     Image,
     Recipe,
-    matrix,
     parse_catalog,
     parse_catalog_bytes,
 )
@@ -344,7 +343,7 @@ def test_a_matrix_keeps_the_order_of_the_file_and_leaves_out_exclusions() -> Non
     text = replaced('["1.12.1"]', '["1.13.1", "1.12.1"]').replace('["sagemaker"]', '["sagemaker", "eks"]')
     row = 'exclude = [{version = "1.12.1", architecture = "arm64", reason = "no wheel"}]\n'
     (image,) = parse_catalog(text + row).images
-    assert [(cell.version, cell.consumer.value, cell.architecture.value) for cell in matrix(image)] == [
+    assert [(cell.version, cell.consumer.value, cell.architecture.value) for cell in image.cells] == [
         ("1.13.1", "sagemaker", "amd64"),
         ("1.13.1", "sagemaker", "arm64"),
         ("1.13.1", "eks", "amd64"),

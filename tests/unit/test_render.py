@@ -159,7 +159,7 @@ def test_no_base_reference_can_change_an_instruction(repository: str, tag: str) 
 @given(HOSTILE)
 def test_no_version_can_change_an_instruction(text: str) -> None:
     honest = unit()
-    assert_shape_is_kept(replace(honest, cell=replace(honest.cell, version=text)))
+    assert_shape_is_kept(replace(honest, cell=honest.image.cell(text, honest.consumer, honest.architecture)))
 
 
 @given(HOSTILE, HOSTILE)

@@ -5,12 +5,12 @@ The values are there at once; what reads a catalog is loaded by whoever reads on
 
 from typing import TYPE_CHECKING
 
-from toolkit.catalog.matrix import Cell, matrix
 from toolkit.catalog.model import (
     Accelerator,
     AptPackages,
     Base,
     Catalog,
+    Cell,
     Consumer,
     Download,
     Drop,
@@ -55,7 +55,6 @@ __all__ = [
     "SourceKind",
     "State",
     "Support",
-    "matrix",
     "parse_catalog",
     "parse_catalog_bytes",
 ]

@@ -1,27 +1,13 @@
 """Faults that only show between units: a name that two of them share, a tag that gets too long."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from toolkit import tags
 from toolkit.catalog.faults import Faults, quote
-from toolkit.catalog.matrix import Cell, image_id, list_tag, matrix
-from toolkit.catalog.model import Image
+from toolkit.catalog.model import Cell, Image
 
-
-@dataclass(frozen=True, kw_only=True)
-class NamedCell:
-    """A cell with the names that its unit will have."""
-
-    image: Image
-    cell: Cell
-    image_id: str
-    identifier: str
-    list_tag: str
-
-    @property
-    def arch_tag(self) -> str:
-        return tags.arch_tag(self.list_tag, self.cell.architecture)
+Place = tuple[Image, Cell]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,93 +15,79 @@ class _Clash:
     """Two units that have one name."""
 
     name: str
-    first: NamedCell
-    second: NamedCell
+    first: Place
+    second: Place
 
 
-def name_cells(images: Iterable[Image]) -> tuple[NamedCell, ...]:
-    """The cells of all images, in the order of the file."""
-    return tuple(_named(image, cell) for image in images for cell in matrix(image))
-
-
-def check_names(cells: Iterable[NamedCell], faults: Faults) -> None:
+def check_names(images: Sequence[Image], faults: Faults) -> None:
     """Note the identifiers and tags that two units share, and what cannot be a tag."""
-    cells = tuple(cells)
-    for clash in _clashes((each.identifier, "", each.image.name, each) for each in cells):
-        other = f"image {quote(clash.first.image.name)} (line {clash.first.image.line})"
+    places = [(image, cell) for image in images for cell in image.cells]
+    for clash in _clashes((cell.identifier, "", image.name, (image, cell)) for image, cell in places):
+        first, _ = clash.first
+        other = f"image {quote(first.name)} (line {first.line})"
         message = (
             f"its unit {quote(clash.name)} is also one of {other}: change its framework, versions, "
             "accelerator, python, base or consumers, or exclude it from one of the two"
         )
         _tell(clash.second, "", message, faults)
-    for clash in _clashes(_tag_claims(cells)):
+    for clash in _clashes(_tag_claims(places)):
         _tell(clash.second, "tag", _tag_message(clash), faults)
-    _check_tag_form(cells, faults)
+    _check_tag_form(places, faults)
 
 
-def _named(image: Image, cell: Cell) -> NamedCell:
-    name = image_id(image, cell)
-    return NamedCell(
-        image=image,
-        cell=cell,
-        image_id=name,
-        identifier=tags.unit_identifier(name, cell.architecture),
-        list_tag=list_tag(image, cell),
-    )
-
-
-def _clashes(claims: Iterable[tuple[str, str, Hashable, NamedCell]]) -> Iterator[_Clash]:
-    """Of claims (name, scope, owner, cell) those whose name in their scope has another owner already.
+def _clashes(claims: Iterable[tuple[str, str, Hashable, Place]]) -> Iterator[_Clash]:
+    """Of claims (name, scope, owner, place) those whose name in their scope has another owner already.
 
     Of two images only the first clash: the change that mends it mends the others.
     """
-    owners: dict[tuple[str, str], tuple[Hashable, NamedCell]] = {}
+    owners: dict[tuple[str, str], tuple[Hashable, Place]] = {}
     told: set[tuple[str, str]] = set()
-    for name, scope, owner, cell in claims:
-        first_owner, first = owners.setdefault((name, scope), (owner, cell))
-        pair = (first.image.name, cell.image.name)
-        if first_owner != owner and pair not in told:
+    for name, scope, owner, place in claims:
+        first_owner, first = owners.setdefault((name, scope), (owner, place))
+        if first_owner != owner and (pair := (first[0].name, place[0].name)) not in told:
             told.add(pair)
-            yield _Clash(name=name, first=first, second=cell)
+            yield _Clash(name=name, first=first, second=place)
 
 
-def _tag_claims(cells: Iterable[NamedCell]) -> Iterator[tuple[str, str, Hashable, NamedCell]]:
-    """The tags that releases of `cells` move; architectures share a list, nothing else may."""
-    for each in cells:
-        repository = each.image.repository
-        behind_list = (each.image.name, each.cell.version, each.cell.consumer)
-        yield each.list_tag, repository, behind_list, each
-        yield each.arch_tag, repository, (*behind_list, each.cell.architecture), each
+def _tag_claims(places: Iterable[Place]) -> Iterator[tuple[str, str, Hashable, Place]]:
+    """The tags that releases of `places` move; architectures share a list, nothing else may."""
+    for place in places:
+        image, cell = place
+        behind_list = (image.name, cell.version, cell.consumer)
+        yield cell.list_tag, image.repository, behind_list, place
+        yield cell.arch_tag, image.repository, (*behind_list, cell.architecture), place
 
 
 def _tag_message(clash: _Clash) -> str:
-    first, second = clash.first, clash.second
-    if first.image is not second.image:
+    (first, cell), (second, other) = clash.first, clash.second
+    if first is not second:
         return (
-            f"its tag {quote(clash.name)} in repository {quote(second.image.repository)} is also one of "
-            f"image {quote(first.image.name)} (line {first.image.line}): "
+            f"its tag {quote(clash.name)} in repository {quote(second.repository)} is also one of "
+            f"image {quote(first.name)} (line {first.line}): "
             "give one of the two another repository or tag"
         )
-    lacking = "{version}" if first.cell.version != second.cell.version else "{consumer}"
+    lacking = "{version}" if cell.version != other.version else "{consumer}"
     return (
-        f"tag {quote(second.image.tag)} gives {quote(clash.name)} to both {quote(first.image_id)} "
-        f"and {quote(second.image_id)}: add {lacking} to it"
+        f"tag {quote(second.tag)} gives {quote(clash.name)} to both {quote(cell.image_id)} "
+        f"and {quote(other.image_id)}: add {lacking} to it"
     )
 
 
-def _check_tag_form(cells: Iterable[NamedCell], faults: Faults) -> None:
+def _check_tag_form(places: Iterable[Place], faults: Faults) -> None:
     told: set[str] = set()
-    for each in cells:
-        if each.image.name not in told and not tags.is_tag(each.arch_tag):
-            told.add(each.image.name)
-            long = len(each.arch_tag) > tags.TAG_LIMIT
+    for image, cell in places:
+        tag = cell.arch_tag
+        if image.name not in told and not tags.is_tag(tag):
+            told.add(image.name)
+            long = len(tag) > tags.TAG_LIMIT
             why = (
-                f"is {len(each.arch_tag)} characters long, at most {tags.TAG_LIMIT} are allowed"
+                f"is {len(tag)} characters long, at most {tags.TAG_LIMIT} are allowed"
                 if long
                 else "must begin with a letter, a digit or _"
             )
-            _tell(each, "tag", f"its tag {quote(each.arch_tag)} {why}", faults)
+            _tell((image, cell), "tag", f"its tag {quote(tag)} {why}", faults)
 
 
-def _tell(where: NamedCell, key: str, message: str, faults: Faults) -> None:
-    faults.add(("images", where.image.name, key), f"image {quote(where.image.name)}: {message}")
+def _tell(where: Place, key: str, message: str, faults: Faults) -> None:
+    image, _ = where
+    faults.add(("images", image.name, key), f"image {quote(image.name)}: {message}")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from toolkit.catalog import grammar
-from toolkit.catalog.conflicts import NamedCell
 from toolkit.catalog.faults import nearest, quote
+from toolkit.catalog.model import Image
 from toolkit.catalog.positions import Path
 from toolkit.catalog.table import Table
 
@@ -32,7 +32,7 @@ def read_groups(groups: Table) -> dict[str, dict[str, Path]]:
 def check_groups(
     top: Table,
     groups: Mapping[str, Mapping[str, Path]],
-    cells: Sequence[NamedCell],
+    images: Sequence[Image],
     *,
     unreadable: Collection[str],
 ) -> None:
@@ -41,8 +41,8 @@ def check_groups(
     `unreadable` are the frameworks ("" for unknown) of images whose faults hide their identifiers: a
     pattern that may be about one of those is let be until they are mended.
     """
-    identifiers = dict.fromkeys(each.identifier for each in cells)
-    image_ids = dict.fromkeys(each.image_id for each in cells)
+    identifiers = dict.fromkeys(each.identifier for image in images for each in image.cells)
+    image_ids = dict.fromkeys(each.image_id for image in images for each in image.cells)
     for name, patterns in groups.items():
         if patterns and all(pattern.startswith(LEAVE_OUT) for pattern in patterns):
             only = next(iter(patterns.values()))
@@ -56,11 +56,12 @@ def check_groups(
                 top.fault(path, f"group {quote(name)}: pattern {quote(written)} matches no build unit{mend}")
 
 
-def check_default(top: Table, groups: Collection[str], cells: Sequence[NamedCell]) -> None:
+def check_default(top: Table, groups: Collection[str], images: Sequence[Image]) -> None:
     """Note that there is no default group."""
     if DEFAULT_GROUP in groups:
         return
-    example = f"{cells[0].image.framework}-{cells[0].cell.version}-*" if cells else "pytorch-*"
+    names = (f"{image.framework}-{each.version}-*" for image in images for each in image.cells)
+    example = next(names, "pytorch-*")
     near = nearest(DEFAULT_GROUP, groups)
     mend = f"Rename {quote(near)}" if near else f"Add {DEFAULT_GROUP} = [{quote(example)}] below [groups]"
     top.fault(

@@ -4,8 +4,10 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from urllib.parse import quote
 
+from toolkit import tags
 from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.registry import CatalogRegistry
@@ -166,6 +168,9 @@ class Part:
     version: str
     architecture: Architecture | None
 
+    def covers(self, version: str, architecture: Architecture) -> bool:
+        return self.version in ("", version) and self.architecture in (None, architecture)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exclusion(Part):
@@ -212,6 +217,22 @@ class Download(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One place of an image's matrix, what a build unit is made from, with the unit's names."""
+
+    version: str
+    consumer: Consumer
+    architecture: Architecture
+    image_id: str
+    identifier: str
+    list_tag: str
+
+    @property
+    def arch_tag(self) -> str:
+        return tags.arch_tag(self.list_tag, self.architecture)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Image:
     """One [images.NAME] table. `line` is where it stands in images.toml.
 
@@ -245,6 +266,47 @@ class Image:
     sdk: Sdk | None = None
     support: Support | None = None
     emulation: Emulation = Emulation.ALLOW
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """What versions, consumers and architectures multiply to, without what is excluded."""
+        return tuple(
+            self.cell(version, consumer, architecture)
+            for version in self.versions
+            for consumer in self.consumers
+            for architecture in self.architectures
+            if not any(each.covers(version, architecture) for each in self.exclusions)
+        )
+
+    def cell(self, version: str, consumer: Consumer, architecture: Architecture) -> Cell:
+        sdk = self.sdk.version if self.sdk else ""
+        image_id = tags.image_id(
+            framework=self.framework,
+            version=version,
+            accelerator=self.accelerator,
+            python=self.python,
+            sdk=sdk,
+            os=self.base,
+            consumer=consumer,
+        )
+        return Cell(
+            version=version,
+            consumer=consumer,
+            architecture=architecture,
+            image_id=image_id,
+            identifier=tags.unit_identifier(image_id, architecture),
+            list_tag=tags.list_tag(
+                self.tag,
+                framework=self.framework,
+                version=version,
+                accelerator=self.accelerator,
+                python=self.python,
+                sdk=sdk,
+                os=self.base,
+                consumer=consumer,
+                revision=self.revision,
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

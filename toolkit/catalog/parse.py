@@ -5,7 +5,7 @@ from collections.abc import Collection
 from toolkit.catalog import grammar
 from toolkit.catalog.bases import read_bases
 from toolkit.catalog.builders import read_builders
-from toolkit.catalog.conflicts import check_names, name_cells
+from toolkit.catalog.conflicts import check_names
 from toolkit.catalog.faults import Faults
 from toolkit.catalog.groups import check_default, check_groups, read_groups
 from toolkit.catalog.images import Surroundings, read_image
@@ -65,15 +65,14 @@ def read_catalog(top: Table, faults: Faults, *, templates: Collection[str] | Non
             framework = table.get("framework")
             is_known = isinstance(framework, str) and grammar.NAME.accepts(framework)
             unreadable.append(str(framework) if is_known else "")
-    cells = name_cells(images)
-    check_names(cells, faults)
+    check_names(images, faults)
     check_caches(registries, images, faults)
     if "images" not in unreadable_tables:
         if not tuple(image_tables):
             top.fault(top.at("images"), "there is no image: add a table [images.NAME]")
-        check_groups(top, groups, cells, unreadable=unreadable)
+        check_groups(top, groups, images, unreadable=unreadable)
     if "groups" not in unreadable_tables:
-        check_default(top, groups, cells)
+        check_default(top, groups, images)
     return Catalog(
         images=tuple(images),
         bases=around.bases,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from toolkit.catalog.faults import did_you_mean, quote
 from toolkit.catalog.grammar import VERSION
-from toolkit.catalog.matrix import covers
 from toolkit.catalog.model import Exclusion, Part
 from toolkit.catalog.table import Table
 from toolkit.oci import Architecture
@@ -37,7 +36,7 @@ class Extent:
         exclusions: Collection[Exclusion],
     ) -> "Extent":
         every = places_of(versions, architectures)
-        excluded = {place for place in every if any(covers(each, *place) for each in exclusions)}
+        excluded = {place for place in every if any(each.covers(*place) for each in exclusions)}
         return cls(
             python=python,
             versions=versions,
@@ -87,7 +86,7 @@ def read_exclusions(
             continue
         if is_faulty(part, row):
             continue
-        covered = {place for place in left if covers(part, *place)}
+        covered = {place for place in left if part.covers(*place)}
         if left and not covered:
             why = why_nothing(part, versions, architectures) or "the rows above exclude all of it already"
             row.fault(row.path, f"there is nothing to exclude: {why}")

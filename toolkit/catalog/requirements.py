@@ -13,6 +13,10 @@ Identity = tuple[str, frozenset[str], str]
 """What two requirements may not share: name, extras, environment marker."""
 
 
+# NAME==VERSION, as most are: parsing thousands of them would take longer than all else of a catalog.
+_PLAIN = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==[0-9]+(?:\.[0-9]+)*")
+
+
 def requirement_problem(text: str, versions: Sequence[str]) -> str | None:
     """What is wrong with `text`, to stand behind it in a sentence; None when nothing is."""
     for placeholder in PLACEHOLDER.findall(text):
@@ -22,13 +26,18 @@ def requirement_problem(text: str, versions: Sequence[str]) -> str | None:
         return "has a brace without its partner: only {version} is filled in"
     # Without a good version the form can still be judged: any version will do.
     filled = dict.fromkeys(text.replace("{version}", version) for version in versions or ("1.0",))
+    if all(map(_PLAIN.fullmatch, filled)):
+        return None
     problem = next((found for each in filled if (found := _problem(each))), None)
     return f"{problem}{_suggestion(text)}" if problem else None
 
 
 def identity(text: str) -> Identity:
     """`text` is a requirement without problem."""
-    parsed = Requirement(text.replace("{version}", "1.0"))
+    filled = text.replace("{version}", "1.0")
+    if plain := _PLAIN.fullmatch(filled):
+        return canonicalize_name(plain[1]), frozenset(), ""
+    parsed = Requirement(filled)
     return canonicalize_name(parsed.name), frozenset(parsed.extras), str(parsed.marker or "")
 
 

@@ -8,7 +8,6 @@ from packaging.version import Version
 from toolkit.catalog import places
 from toolkit.catalog.faults import quote
 from toolkit.catalog.grammar import Grammar
-from toolkit.catalog.matrix import covers
 from toolkit.catalog.model import Accelerator, AptPackages, Download, Install, Sdk, Source, SourceKind
 from toolkit.catalog.parts import Extent, is_faulty, read_part, why_nothing
 from toolkit.catalog.sources import PIP_KINDS, Sources
@@ -111,7 +110,7 @@ def _read_downloads(table: Table, extent: Extent, sources: Sources) -> tuple[Dow
         if download is None:
             continue
         found.append(download)
-        built = {place for place in extent.built if covers(download, *place)}
+        built = {place for place in extent.built if download.covers(*place)}
         if download.install is Install.WHEEL and extent.python:
             architectures = sorted({architecture for _, architecture in built})
             if problem := wheel_problem(download.filename, extent.python, architectures):

@@ -4,8 +4,9 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +24,9 @@ from toolkit.errors import RegistryTrouble, UsageError
 from toolkit.machine.readings import ARCHITECTURES
 from toolkit.plan import Plan
 from toolkit.selection import Selection, select
+
+if TYPE_CHECKING:
+    from toolkit.simulation import Scenario
 
 
 @click.command()
@@ -75,20 +79,17 @@ def plan(
     A pattern matches identifiers and image ids. Without patterns and options the group `default` is taken.
     """
     from toolkit.cli.plan_text import explain_lines, plan_lines
-    from toolkit.cli.reaching import unreachable
     from toolkit.cli.records import get_record, lookup_last
-    from toolkit.cli.simulating import simulation_lines, simulations, simulations_json
     from toolkit.cli.world import destination, lookup_bases
     from toolkit.planning import plan_offline, plan_release
     from toolkit.preview import preview
-    from toolkit.simulation import Scenario
     from toolkit.support import supports_of
 
     if explain and (selection.patterns or selection.wanted):
         raise UsageError(
             "--explain names the image itself", remedy=f"Run: toolkit plan --explain '{explain}'"
         )
-    simulated = [Scenario.parse(text) for text in scenarios]
+    simulated = _scenarios(scenarios)
     project = read_project(from_environment(catalog))
     chosen = get_builder(builder, project.catalog.builders)
     wanted = Selection(patterns=(explain,)) if explain else selection
@@ -112,11 +113,13 @@ def plan(
         shown = preview(
             planned,
             record=last,
-            unreachable={} if offline or simulated else unreachable(project, planned, bases),
+            unreachable={} if offline or simulated else _unreachable(project, planned, bases),
             supports=supports_of(selected, project.sources.ends, on=today()),
             assign=_assign(project, chosen, planned),
         )
     if simulated:
+        from toolkit.cli.simulating import simulation_lines, simulations, simulations_json
+
         found = simulations(shown, simulated, last)
         click.echo(simulations_json(found) if as_json else "\n".join(simulation_lines(found)))
         return
@@ -130,6 +133,23 @@ def plan(
             click.echo("\n".join(explain_lines(row, place, width)))
     else:
         click.echo("\n".join(plan_lines(shown, width)))
+
+
+# What only some plans need is loaded by these alone: with it, Python would start for a third longer.
+
+
+def _scenarios(texts: Sequence[str]) -> "list[Scenario]":
+    if not texts:
+        return []
+    from toolkit.simulation import Scenario
+
+    return [Scenario.parse(text) for text in texts]
+
+
+def _unreachable(project: Project, planned: Plan, bases: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+    from toolkit.cli.reaching import unreachable
+
+    return unreachable(project, planned, bases)
 
 
 def _assign(project: Project, builder: CatalogBuilder | None, planned: Plan) -> Assign:

@@ -73,9 +73,11 @@ def base_maker(settings: Settings, *, locked_only: bool = False) -> BaseMaker:
 
 def lookup_bases(project: Project) -> dict[str, BuiltBase]:
     """The bootstrapped bases that are on this machine already, as locked, by name."""
+    home = project.settings.cache / "bases"
+    if not home.is_dir():
+        return {}
     from toolkit.adapters.bootstrap import lookup_base
 
-    home = project.settings.cache / "bases"
     found = {
         base.name: lookup_base(home, base, tuple(packages), locked=packages)
         for base in project.catalog.bases.values()

@@ -5,15 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from toolkit import tags
 from toolkit.errors import RegistryTrouble
 from toolkit.oci import ImageConfig, Manifest
 from toolkit.plan import Observed, Plan, decide, unasked, wanted_tags
-from toolkit.publish import Registry
 from toolkit.render import LABEL, RenderedUnit
 from toolkit.units import BuildUnit, with_siblings
-from toolkit.verify import ImageSource
+
+if TYPE_CHECKING:  # a plan that asks nobody does without what reads images
+    from toolkit.publish import Registry
+    from toolkit.verify import ImageSource
 
 _LOOKUPS = 16
 
@@ -22,9 +25,9 @@ _LOOKUPS = 16
 class Destination:
     """A registry, the path before every repository ("" or "team/ml"), and how to read it as images."""
 
-    registry: Registry
+    registry: "Registry"
     prefix: str
-    images: Callable[[str], ImageSource]  # by full repository name
+    images: "Callable[[str], ImageSource]"  # by full repository name
 
     @property
     def place(self) -> str:

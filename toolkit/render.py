@@ -58,17 +58,35 @@ class Sources:
     serving: Mapping[str, bytes]
     programs: Mapping[str, bytes] = field(default_factory=dict)
     ends: Ends = field(default_factory=known_ends)
+    # With a unit each, so that its image and base stay the objects that are known by these ids.
     _judged: dict[tuple[int, int, str], tuple[BuildUnit, Support]] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _written: dict[tuple[int, int, str, str], tuple[BuildUnit, "_Text"]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     def support_of(self, unit: BuildUnit, day: str) -> Support:
         """Units of one image and base have one answer: it is looked for once. `day` is year-month-day."""
         key = (id(unit.image), id(unit.base), day)
-        if key not in self._judged:
-            # With the unit, so that neither of the two becomes another object while it is known by its id.
-            self._judged[key] = unit, support_of(unit, self.ends, on=date.fromisoformat(day))
-        return self._judged[key][1]
+        found = self._judged.get(key)
+        if found is None:
+            found = self._judged[key] = unit, support_of(unit, self.ends, on=date.fromisoformat(day))
+        return found[1]
+
+    def dockerfile_of(self, unit: BuildUnit, base: str) -> "_Text":
+        """The Dockerfile; `base` is what FROM says. Raises UsageError for a mistake in a template.
+
+        Where an image neither downloads nor drops anything, all that its units of one architecture can differ
+        in is their name.
+        """
+        if unit.image.downloads or unit.image.drops or self.compiled.mentions("identifier"):
+            return _text(render_dockerfile(unit, self.compiled, base))
+        key = (id(unit.image), id(unit.base), unit.cell.architecture, base)
+        found = self._written.get(key)
+        if found is None:
+            found = self._written[key] = unit, _text(render_dockerfile(unit, self.compiled, base))
+        return found[1]
 
     @cached_property
     def compiled(self) -> Templates:
@@ -152,7 +170,7 @@ def render(
 ) -> RenderedUnit:
     """Raises LockInvalid when the lock does not fit, UsageError for a mistake in a template."""
     locked = get_locked(lock, unit, sources.serving_requirements)
-    dockerfile = render_dockerfile(unit, sources.compiled, base.source)
+    dockerfile = sources.dockerfile_of(unit, base.source)
     requirements = _requirements_file(locked.requirements)
     dropping = _dropping(unit, sources)
     support = sources.support_of(unit, locked.created[:10])
@@ -161,7 +179,7 @@ def render(
         "base": base.digest or "unlocked",
         "compression": members.FORMAT,
         "created": locked.created,
-        "dockerfile": _short(dockerfile.encode()),
+        "dockerfile": dockerfile.digest,
         "labels": _short(_LABELS.encode(labels).encode()),
         "media-types": media_family(unit.consumer),
         "platform": str(unit.platform),
@@ -173,7 +191,7 @@ def render(
         own_inputs[f"download {each.path}"] = each.sha256[:16]
     return RenderedUnit(
         unit=unit,
-        dockerfile=dockerfile,
+        dockerfile=dockerfile.text,
         own_files={"requirements.txt": requirements.content, **dropping},
         runtime=sources.runtime,
         own_labels=labels,
@@ -194,6 +212,16 @@ _COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Text:
+    text: str
+    digest: str
+
+
+def _text(text: str) -> _Text:
+    return _Text(text=text, digest=_short(text.encode()))
+
+
+@dataclass(frozen=True, kw_only=True)
 class _File:
     content: bytes
     digest: str
@@ -202,7 +230,7 @@ class _File:
 @lru_cache(maxsize=64)
 def _requirements_file(lines: tuple[str, ...]) -> _File:
     """Units that follow each other often have one set: its file is made and hashed once."""
-    content = "".join(f"{line}\n" for line in lines).encode()
+    content = "\n".join((*lines, "")).encode()
     return _File(content=content, digest=_short(content))
 
 

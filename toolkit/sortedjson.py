@@ -15,7 +15,7 @@ class SortedJson:
 
     common: Mapping[str, str] = field(default_factory=dict)
     _forms: dict[tuple[str, ...], tuple[str, tuple[str, ...]]] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     def encode(self, texts: Mapping[str, str]) -> str:

@@ -46,6 +46,10 @@ class Templates:
             keep_trailing_newline=True,
         )
 
+    def mentions(self, value: str) -> bool:
+        """Whether a template may use the value of this name."""
+        return value in self._mentioned
+
     def render(self, name: str, values: Mapping[str, object], *, asked_at: str, subject: str) -> str:
         """The text of template `name`, which `asked_at` (FILE:LINE) names for the unit `subject`.
 

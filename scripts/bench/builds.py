@@ -17,10 +17,10 @@ from toolkit.adapters.buildx import BuildxBuilder, with_wheels
 from toolkit.adapters.context import write_context
 from toolkit.adapters.layout import OciLayout
 from toolkit.adapters.wheels import locked_wheels
-from toolkit.cli.project import Project, identities, read_project, renderer
+from toolkit.cli.project import Project, identities, lookup_bases, read_project, renderer
 from toolkit.cli.settings import Settings
 from toolkit.cli.supplies import build_secrets, ca_bundle, places
-from toolkit.cli.world import building_tools, lookup_bases
+from toolkit.cli.world import building_tools
 from toolkit.layers.compression import decompressed
 from toolkit.oci import Manifest
 from toolkit.render import RenderedUnit

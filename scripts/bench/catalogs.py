@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.bench.measuring import PROJECT, TOOLKIT, run
-from toolkit.cli.project import Project, identities, read_project, renderer
+from toolkit.cli.project import Project, identities, lookup_bases, read_project, renderer
 from toolkit.cli.settings import Settings
-from toolkit.cli.world import lookup_bases
 from toolkit.lock import Lock, LockedBase, LockedUnit, base_inputs_digest, format_lock, inputs_digest
 from toolkit.oci import Architecture, Digest
 from toolkit.render import RenderedUnit

@@ -405,6 +405,28 @@ def test_a_glibc_older_than_any_wheel_platform_is_refused() -> None:
         wheel_platform(Architecture.AMD64, "2.16")
 
 
+def test_units_that_differ_in_nothing_a_template_knows_have_one_dockerfile() -> None:
+    one, other = (
+        rendered(unit(f"tensorflow-2.9.1-cpu-py39-debian11-{who}-arm64")) for who in ("eks", "sagemaker")
+    )
+    assert one.dockerfile is other.dockerfile
+    assert one.inputs["dockerfile"] == other.inputs["dockerfile"]
+
+
+def test_a_template_that_names_the_identifier_gives_each_unit_its_own_dockerfile() -> None:
+    sources = template("FROM {{ base }}\nENV NAME={{ identifier }}\n")
+    names = [f"tensorflow-2.9.1-cpu-py39-debian11-{who}-arm64" for who in ("eks", "sagemaker")]
+    for name in names:
+        assert sources.dockerfile_of(unit(name), "debian:bullseye").text.endswith(f"ENV NAME={name}\n")
+
+
+def test_what_was_rendered_of_other_templates_is_not_taken_for_these() -> None:
+    before, after = template("FROM {{ base }}\n"), template("FROM {{ base }}\nUSER 1\n")
+    assert before.dockerfile_of(unit(), "debian:bullseye").text == "FROM debian:bullseye\n"
+    changed = replace(before, templates=after.templates)
+    assert changed.dockerfile_of(unit(), "debian:bullseye").text == "FROM debian:bullseye\nUSER 1\n"
+
+
 def test_the_projects_own_template_runs_nothing_on_the_target() -> None:
     assert not runs_on_target(BENIGN.dockerfile)
     assert runs_on_target(f"{BENIGN.dockerfile}RUN true\n")

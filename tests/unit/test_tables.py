@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.records import HOST, RELEASE, image, record
+from toolkit.quantities import human_size
 from toolkit.tables import FORMATS, RELEASED
-from toolkit.tables.rows import COLUMNS, human_size, row
+from toolkit.tables.rows import COLUMNS, row
 from toolkit.tables.text import to_csv, to_json, to_md
 
 RECORD = record(image("a-amd64", remark='larger, and "heavier" | than arm64\'s'), image("a-arm64"))

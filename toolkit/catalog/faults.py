@@ -46,6 +46,8 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 
 def escape(text: str) -> str:
     """`text` as one short line, which may go into a log: without the credentials of a URL."""
+    if len(text) <= _SHOWN and text.isprintable() and "@" not in text and "\\" not in text:
+        return text
     text = _CREDENTIALS.sub("…", text)
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in shown.replace("\\", "\\\\"))

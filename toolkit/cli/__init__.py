@@ -71,8 +71,8 @@ def main() -> None:
     """Run one command; every failure is a message and a documented exit code, never a traceback."""
     # A pipeline that stops a job sends SIGTERM: end as for Ctrl-C, with nothing half-published.
     signal.signal(signal.SIGTERM, _interrupt)
-    # A catalog of thousands of units is values without cycles: looking for some takes a tenth of the time.
-    gc.set_threshold(100_000)
+    # Ten thousand units are 300,000 values without cycles: looking for some would be in vain.
+    gc.set_threshold(500_000)
     stdout = sys.stdout
     try:
         cli.main(prog_name="toolkit", standalone_mode=False)

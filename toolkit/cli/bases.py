@@ -16,7 +16,8 @@ def bases(catalog: str, as_json: bool) -> None:
 
     A base that is an image of a registry is fetched by the builds on it, and needs nothing here.
     """
-    from toolkit.cli.world import Bases, lookup_bases
+    from toolkit.cli.project import lookup_bases
+    from toolkit.cli.world import Bases
 
     project = read_project(from_environment(catalog))
     present = lookup_bases(project)

@@ -14,14 +14,14 @@ from toolkit.builders.placement import Assign, assign_here
 from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.model import State
 from toolkit.cli.display import reporter
-from toolkit.cli.project import Project, identities, read_project, renderer
+from toolkit.cli.project import Project, identities, lookup_bases, read_project, renderer
 from toolkit.cli.registries import get_place
 from toolkit.cli.selecting import selection_options
 from toolkit.cli.settings import catalog_option, from_environment, json_option, registry_option
 from toolkit.cli.site import builder_nodes, builder_option, get_builder
 from toolkit.cli.supporting import refuse_unsupported, support_options, today
 from toolkit.errors import RegistryTrouble, UsageError
-from toolkit.machine.readings import ARCHITECTURES
+from toolkit.oci import Architecture
 from toolkit.plan import Plan
 from toolkit.selection import Selection, select
 
@@ -80,7 +80,6 @@ def plan(
     """
     from toolkit.cli.plan_text import explain_lines, plan_lines
     from toolkit.cli.records import get_record, lookup_last
-    from toolkit.cli.world import destination, lookup_bases
     from toolkit.planning import plan_offline, plan_release
     from toolkit.preview import preview
     from toolkit.support import supports_of
@@ -103,6 +102,8 @@ def plan(
             planned = plan_offline(selected, project.units, render=render_unit)
         else:
             at = get_place(registry, lambda: project.catalog.registries)
+            from toolkit.cli.world import destination
+
             to = destination(project.settings, at, report)
             try:
                 planned = plan_release(selected, project.units, render=render_unit, to=to)
@@ -156,7 +157,7 @@ def _assign(project: Project, builder: CatalogBuilder | None, planned: Plan) -> 
     """Where the plan's units would be built. Nodes are as they were when they were last asked."""
     if builder is None:
         machine = platform.machine()
-        return assign_here([ARCHITECTURES[machine]] if machine in ARCHITECTURES else [])
+        return assign_here([each for each in Architecture if machine in (each.uname, each.value)])
     fleet = builder_nodes(project.settings).remembered(builder)
     return fleet.assign_among(each.rendered for each in planned.to_build)
 
@@ -168,7 +169,6 @@ def _assign(project: Project, builder: CatalogBuilder | None, planned: Plan) -> 
 def render(selection: Selection, catalog: str, out: Path) -> None:
     """Write DIR/IDENTIFIER/Dockerfile and DIR/IDENTIFIER/files/: just what Buildx would get."""
     from toolkit.adapters.context import write_context
-    from toolkit.cli.world import lookup_bases
 
     project = read_project(from_environment(catalog))
     rendered = renderer(project, identities(project, lookup_bases(project)))

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from typing import assert_never
 
 import click
@@ -10,7 +11,7 @@ from toolkit.catalog.model import State, Support
 from toolkit.explain import InputRow
 from toolkit.plan import Action
 from toolkit.preview import Preview, PreviewRow
-from toolkit.tables import human_size
+from toolkit.quantities import human_size
 
 _COLOURS = {Action.BUILD: "yellow", Action.REUSE: "green", Action.RETAG: "cyan"}
 _INDENT = " " * 10
@@ -64,7 +65,12 @@ def _unit_line(row: PreviewRow, width: int | None) -> str:
     start = f"  {planned.action.value:<6}"
     middle = f"  {planned.rendered.unit.architecture.value:<5}  {where:<8}  {last:>7}  {took:>7}  "
     room = None if width is None else width - len(start) - len(middle)
-    return click.style(start, fg=_COLOURS[planned.action]) + middle + _elided(planned.why, room)
+    return _styled(start, _COLOURS[planned.action]) + middle + _elided(planned.why, room)
+
+
+@cache
+def _styled(text: str, colour: str) -> str:
+    return click.style(text, fg=colour)
 
 
 def _remarks(row: PreviewRow) -> Iterator[tuple[str, str | None]]:

@@ -8,7 +8,7 @@ import click
 from toolkit.catalog.registry import EcrRegistry
 from toolkit.cli.display import reporter
 from toolkit.cli.ecr import controls_of
-from toolkit.cli.project import Project, identities, read_project, renderer
+from toolkit.cli.project import Project, identities, lookup_bases, read_project, renderer
 from toolkit.cli.records import lookup_record
 from toolkit.cli.registries import Place, get_place
 from toolkit.cli.selecting import selection_options
@@ -20,7 +20,7 @@ from toolkit.cli.settings import (
     registry_option,
 )
 from toolkit.cli.site import Site, builder_option, get_builder
-from toolkit.cli.world import destination, lookup_bases
+from toolkit.cli.world import destination
 from toolkit.errors import NeedNotMet, RegistryTrouble, worst
 from toolkit.machine.needs import needs
 from toolkit.oci import Architecture, Descriptor

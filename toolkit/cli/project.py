@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from toolkit.bases import BuiltBase
+from toolkit.bases import BuiltBase, LockedPackage
 from toolkit.catalog import parse_catalog_bytes
-from toolkit.catalog.model import Base, Catalog
+from toolkit.catalog.model import Base, Catalog, Recipe
 from toolkit.cli.settings import Settings
 from toolkit.errors import UsageError
-from toolkit.lock import Lock, UnlockedBase, get_base_row, parse_lock
+from toolkit.lock import Lock, UnlockedBase, get_base_row, lookup_locked_base, parse_lock
 from toolkit.oci import Architecture
 from toolkit.render import BaseIdentity, RenderedUnit, Sources, base_name, render
 from toolkit.units import BuildUnit, expand
@@ -137,3 +137,28 @@ def renderer(
 def architectures_of(project: Project, base: Base) -> tuple[Architecture, ...]:
     """Every architecture that some unit wants of this base."""
     return tuple(sorted({unit.architecture for unit in project.units if unit.base.name == base.name}))
+
+
+def lookup_bases(project: Project) -> dict[str, BuiltBase]:
+    """The bootstrapped bases that are on this machine already, as locked, by name."""
+    home = project.settings.cache / "bases"
+    if not home.is_dir():
+        return {}
+    from toolkit.adapters.bootstrap import lookup_base
+
+    found = {
+        base.name: lookup_base(home, base, tuple(packages), locked=packages)
+        for base in project.catalog.bases.values()
+        if isinstance(base.origin, Recipe) and (packages := lookup_locked_packages(project, base))
+    }
+    return {name: built for name, built in found.items() if built}
+
+
+def lookup_locked_packages(
+    project: Project, base: Base
+) -> dict[Architecture, tuple[LockedPackage, ...]] | None:
+    """The packages of every architecture that is wanted, None when one of them is not locked."""
+    wanted = architectures_of(project, base)
+    locked = {each: lookup_locked_base(project.lock, base, each) for each in wanted}
+    packages = {each: entry.packages for each, entry in locked.items() if entry}
+    return packages if len(packages) == len(wanted) else None

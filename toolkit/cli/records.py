@@ -9,7 +9,6 @@ from toolkit.errors import UsageError
 from toolkit.oci import Digest, Reference
 from toolkit.planning import Destination
 from toolkit.record import NEWEST, RELEASES, ReleaseRecord, is_release_id
-from toolkit.tables import FORMATS, RELEASED
 
 RECORD_TYPE = "application/vnd.multiarch-images.release.v1+json"
 
@@ -30,12 +29,16 @@ def lookup_kept(settings: Settings, release: str, digest: str) -> ReleaseRecord 
 
 def files_of(record: ReleaseRecord) -> tuple[str, ...]:
     """What `write_record` writes, relative to the project."""
+    from toolkit.tables import RELEASED
+
     tables = (f"dist/uris.{kind}" for kind in RELEASED)
     return (f"dist/releases/{record.release}.json", "dist/release.json", *tables)
 
 
 def write_record(settings: Settings, record: ReleaseRecord) -> None:
     """dist/releases/ID.json, dist/release.json and dist/uris.*: each whole or not there."""
+    from toolkit.tables import FORMATS, RELEASED
+
     keep_record(settings, record)
     replace_file(settings.dist / "release.json", record.dumps())
     for kind in RELEASED:

@@ -16,12 +16,12 @@ from toolkit.cli.distributing import regions_of, tags_into, turns
 from toolkit.cli.journals import begin, ensure_fits, get_left, go_on, lookup_left, tell_left, units_of
 from toolkit.cli.memory import Memory
 from toolkit.cli.preflight import findings_of
-from toolkit.cli.project import Project, Told, identities, renderer
+from toolkit.cli.project import Project, Told, identities, lookup_bases, renderer
 from toolkit.cli.records import files_of, keep_record, lookup_kept, lookup_record, push_record, write_record
 from toolkit.cli.registries import Place
 from toolkit.cli.site import Site
 from toolkit.cli.supporting import refuse_unsupported, today, warn_of_unsupported
-from toolkit.cli.world import Bases, destination, layouts, lookup_bases, step_cache, workshop
+from toolkit.cli.world import Bases, destination, layouts, step_cache, workshop
 from toolkit.distribution import Region, bundles_of, distribute, is_distributed
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.journal import Ended, Journal, Recorded, State

@@ -12,9 +12,7 @@ from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.faults import nearest
 from toolkit.cli.project import Project
 from toolkit.cli.settings import DEFAULT_REGISTRY, Settings
-from toolkit.cli.world import Nodes, look
 from toolkit.errors import UsageError
-from toolkit.machine.facts import Facts
 from toolkit.oci import Architecture
 from toolkit.plan import Plan
 from toolkit.progress import Event, Kind, Reporter
@@ -22,6 +20,8 @@ from toolkit.render import RenderedUnit
 
 if TYPE_CHECKING:
     from toolkit.adapters.builder_nodes import BuilderNodes
+    from toolkit.cli.world import Nodes
+    from toolkit.machine.facts import Facts
 
 
 def builder_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,9 +47,10 @@ def get_builder(name: str, builders: Mapping[str, CatalogBuilder]) -> CatalogBui
     )
 
 
-def builder_nodes(settings: Settings, facts: Callable[[], Facts] | None = None) -> "BuilderNodes":
+def builder_nodes(settings: Settings, facts: "Callable[[], Facts] | None" = None) -> "BuilderNodes":
     """`facts` tells of this machine, which is looked at without."""
     from toolkit.adapters.builder_nodes import BuilderNodes
+    from toolkit.cli.world import look
 
     seen = facts or cache(lambda: look(settings, DEFAULT_REGISTRY))
     return BuilderNodes(
@@ -68,7 +69,9 @@ class Site:
     report: Reporter
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> "Facts":
+        from toolkit.cli.world import look
+
         return look(self.project.settings, DEFAULT_REGISTRY)
 
     @property
@@ -97,11 +100,11 @@ class Site:
         """For a run that builds `units`."""
         return self.fleet.assign_among(units) if self.fleet else assign_here(self.native)
 
-    def nodes_of(self, plan: Plan) -> Nodes | None:
+    def nodes_of(self, plan: Plan) -> "Nodes | None":
         """For this plan what `nodes` has; asks nobody when nothing is built."""
         return self.nodes([each.rendered for each in plan.to_build])
 
-    def nodes(self, units: Sequence[RenderedUnit]) -> Nodes | None:
+    def nodes(self, units: Sequence[RenderedUnit]) -> "Nodes | None":
         """What the workshop takes in place of this machine's own engine, for a run that builds `units`.
 
         Tells of emulation what the catalog wants to be told.
@@ -114,6 +117,8 @@ class Site:
                 self.report(Event(kind=Kind.WARNING, subject=rendered.unit.identifier, text=warning))
         if self.builder is None or self.fleet is None:
             return None
+        from toolkit.cli.world import Nodes
+
         client = builder_nodes(self.project.settings, lambda: self.facts)
         return Nodes(builder=self.builder, fleet=self.fleet, assign=assign, client=client, report=self.report)
 

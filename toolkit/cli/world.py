@@ -9,18 +9,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.bases import BaseMaker, BuiltBase, LockedOnly, LockedPackage
+from toolkit.bases import BaseMaker, BuiltBase, LockedOnly
 from toolkit.builders.failover import NodesBuilder
 from toolkit.builders.placement import Assign, Fleet
 from toolkit.catalog.builder import CatalogBuilder
-from toolkit.catalog.model import Base, Recipe
+from toolkit.catalog.model import Base
 from toolkit.cli.connections import images_of, registry_at
 from toolkit.cli.project import Project, architectures_of
 from toolkit.cli.registries import Place
 from toolkit.cli.settings import DEFAULT_REGISTRY, Settings
 from toolkit.cli.supplies import build_secrets, ca_bundle, fetching, places, uv_environment
 from toolkit.errors import NeedNotMet, UsageError
-from toolkit.lock import get_locked_base, lookup_locked_base
+from toolkit.lock import get_locked_base
 from toolkit.machine.facts import Engine, Facts
 from toolkit.machine.mirrors import debian_mirrors
 from toolkit.machine.needs import needs
@@ -69,31 +69,6 @@ def base_maker(settings: Settings, *, locked_only: bool = False) -> BaseMaker:
         cache=settings.cache / "packages",
     )
     return LockedOnly(maker=maker) if locked_only else maker
-
-
-def lookup_bases(project: Project) -> dict[str, BuiltBase]:
-    """The bootstrapped bases that are on this machine already, as locked, by name."""
-    home = project.settings.cache / "bases"
-    if not home.is_dir():
-        return {}
-    from toolkit.adapters.bootstrap import lookup_base
-
-    found = {
-        base.name: lookup_base(home, base, tuple(packages), locked=packages)
-        for base in project.catalog.bases.values()
-        if isinstance(base.origin, Recipe) and (packages := lookup_locked_packages(project, base))
-    }
-    return {name: built for name, built in found.items() if built}
-
-
-def lookup_locked_packages(
-    project: Project, base: Base
-) -> dict[Architecture, tuple[LockedPackage, ...]] | None:
-    """The packages of every architecture that is wanted, None when one of them is not locked."""
-    wanted = architectures_of(project, base)
-    locked = {each: lookup_locked_base(project.lock, base, each) for each in wanted}
-    packages = {each: entry.packages for each, entry in locked.items() if entry}
-    return packages if len(packages) == len(wanted) else None
 
 
 @dataclass(frozen=True, kw_only=True)

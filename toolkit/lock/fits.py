@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import assert_never
 
 from toolkit.bases import BuiltBase
@@ -15,18 +16,28 @@ from toolkit.units import BuildUnit
 
 def inputs_digest(unit: BuildUnit, serving: Sequence[str]) -> str:
     """Digest of all that decides what a unit is made of; `serving` are the runtime's own needs."""
-    asked: list[object] = [
-        sorted((*unit.requirements, *serving)),
-        unit.base.python,
-        unit.base.glibc,
-        unit.architecture,
-    ]
-    if unit.sources:
-        asked += [
+    packages = (*unit.requirements, *serving)
+    asked = (packages, unit.base.python, unit.base.glibc, unit.architecture.value)
+    if not (unit.indexes or unit.apt or unit.downloads):
+        return _digest_of_packages(*asked)
+    return _digest(
+        [
+            sorted(packages),
+            *asked[1:],
             [_place(source) for source in unit.indexes],
             [_place(unit.apt.source), *sorted(unit.apt.packages)] if unit.apt else [],
             sorted([each.url, each.install] for each in unit.downloads),
         ]
+    )
+
+
+@lru_cache(maxsize=64)
+def _digest_of_packages(packages: tuple[str, ...], python: str, glibc: str, architecture: str) -> str:
+    """An image for two consumers asks twice for the same."""
+    return _digest([sorted(packages), python, glibc, architecture])
+
+
+def _digest(asked: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
 
@@ -60,7 +71,7 @@ def base_inputs_digest(base: Base) -> str:
             asked = [str(reference)]
         case _:
             assert_never(base.origin)
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    return _digest(asked)
 
 
 def lookup_base_row(lock: Lock, base: Base, architecture: Architecture) -> BaseRow | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from toolkit.record import ReleaseRecord
 from toolkit.tables import deployment, page, sagemaker, text
-from toolkit.tables.rows import COLUMNS, human_size, row
+from toolkit.tables.rows import COLUMNS, row
 
-__all__ = ["COLUMNS", "FORMATS", "RELEASED", "Format", "human_size", "row"]
+__all__ = ["COLUMNS", "FORMATS", "RELEASED", "Format", "row"]
 
 
 def _nothing(_record: ReleaseRecord) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from toolkit.comparison import ImageChange, PackageChange, ReleaseChange
-from toolkit.tables.rows import human_size
+from toolkit.quantities import human_size
 from toolkit.tables.text import cell
 
 Row = tuple[str, ...]

@@ -14,8 +14,8 @@ from typing import Any
 
 from toolkit.hardware import AcceleratorKind, Use, get_family, get_instance_type, instance_type_names
 from toolkit.hardware.model import SAGEMAKER_PREFIX
+from toolkit.quantities import human_size
 from toolkit.record import PublishedImage, ReleaseRecord
-from toolkit.tables.rows import human_size
 
 _DATA = Path(__file__).parents[1] / "data"
 

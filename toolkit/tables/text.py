@@ -4,8 +4,9 @@ import csv
 import io
 import json
 
+from toolkit.quantities import human_size
 from toolkit.record import ReleaseRecord
-from toolkit.tables.rows import COLUMNS, human_size, row
+from toolkit.tables.rows import COLUMNS, row
 
 
 def to_json(record: ReleaseRecord) -> str:

@@ -6,7 +6,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -69,16 +68,14 @@ def _registry(host: str) -> RetryingRegistry:
 
 
 def _pack(directory: Path, host: str) -> None:
-    """From a pipe, as Buildx hands it over."""
-    with subprocess.Popen(["tar", "-C", directory / "exported", "-c", "."], stdout=subprocess.PIPE) as export:
-        assert export.stdout
-        pack(
-            export.stdout,
-            directory / "layout",
-            epoch=1_700_000_000,
-            family=FAMILIES["docker"],
-            known=PackedLayers(None),
-        )
+    known = PackedLayers(None)
+    pack(
+        directory / "exported",
+        directory / "layout",
+        epoch=1_700_000_000,
+        family=FAMILIES["docker"],
+        known=known,
+    )
 
 
 def _verify(source: ImageSource, selector: str) -> None:

@@ -137,9 +137,7 @@ _PREAMBLE = re.compile(
     r"(?<=RUN )(?:if [^;]+; then [^;]+; fi; +)+(?:made=\S+ -d \S+ && trap '[^']+' EXIT && +)?"
 )
 _STAGE_WIDTH = 60
-_EXPORT = re.compile(r"^#\d+ (exporting [a-z]+(?: [a-z]+)*)\b")
-# What it sends is compressed as it comes: that takes longer than the sending.
-_SENDING = re.compile(r"^#\d+ sending tarball\b")
+_EXPORT = re.compile(r"^#\d+ (exporting [a-z]+(?: [a-z]+)*|sending tarball)\b")
 
 
 def stage_of(line: str) -> str | None:
@@ -149,7 +147,7 @@ def stage_of(line: str) -> str | None:
         return text[:_STAGE_WIDTH] if not step[2].startswith(("internal", "context ")) else None
     if export := _EXPORT.match(line):
         return export[1].strip()
-    return "compressing layers" if _SENDING.match(line) else None
+    return None
 
 
 _FAILED_STEP = re.compile(r"^ > \[([^\]]+)\]")

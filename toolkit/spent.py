@@ -13,7 +13,7 @@ _STAGES = (
     ("fetch", r"fetching downloads"),
     ("install", r"packages \d"),
     ("copy", r"stage-\d+ \d|\S+ \d+/\d+ "),
-    ("export", r"exporting"),
+    ("export", r"exporting|sending tarball"),
     ("compress", r"compressing layers"),
     ("verify", r"verifying the layout"),
     ("publish", r"publishing"),

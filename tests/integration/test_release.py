@@ -281,7 +281,7 @@ def test_a_full_disk_is_told_as_that(small: SmallProject, registry: str) -> None
     layouts.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(layouts)], check=True)
     try:
-        words = small.run("release", "one-*").failed_with(1)
+        words = small.run("release", "one-*").failed_with(5)
     finally:
         subprocess.run(["umount", str(layouts)], check=True)
     assert "disk is full" in words and "make clean" in words

@@ -206,7 +206,7 @@ def test_a_builder_that_dies_in_silence_is_told_as_that(lines: list[str]) -> Non
         ("#4 [context debian:bullseye] OCI load from client", None),
         ("#15 exporting layers", "exporting layers"),
         (f"#15 exporting manifest sha256:{'0' * 64}", "exporting manifest"),
-        ("#15 sending tarball", "compressing layers"),
+        ("#15 sending tarball", "sending tarball"),
         ("#1 [internal] load build definition from Dockerfile", None),
         ("#9 0.776 downloading", None),
         ("#9 DONE 0.1s", None),

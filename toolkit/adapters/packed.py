@@ -1,6 +1,6 @@
 """The layer of a base as it was packed, kept beside the base: each image on it begins with that layer.
 
-It is known by the bytes that Buildx handed over, and held against its own digest each time. A layer in which
+It is known by the bytes that Buildx exported, and held against its own digest each time. A layer in which
 a time is after what the image may have is packed anew.
 """
 

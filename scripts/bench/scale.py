@@ -42,6 +42,7 @@ def _against_bake(count: int) -> Iterator[Contest]:
                     shown="docker buildx bake --print --file … (a target per list)",
                 ),
             ),
+            bound=lambda: run(*HERE, "phases", str(directory)).strip(),
         )
 
 

@@ -6,14 +6,17 @@
 import json
 import os
 import re
+import shutil
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
 
 import zstandard
 
+from toolkit.adapters.allocator import share_heap
 from toolkit.adapters.layout import LayoutWriter, OciLayout
 from toolkit.adapters.packed import PackedLayers
 from toolkit.adapters.packing import FAMILIES, pack
@@ -78,6 +81,21 @@ def _pack(directory: Path, host: str) -> None:
     )
 
 
+def _side_by_side(directory: Path, host: str) -> None:
+    """Packed and proved as often as a release does it at once on a small machine."""
+    share_heap()
+
+    def make(name: str) -> None:
+        known = PackedLayers(None)
+        layout = directory / name
+        pack(directory / "exported", layout, epoch=1_700_000_000, family=FAMILIES["docker"], known=known)
+        _verify(OciLayout.open(layout), "")
+        shutil.rmtree(layout)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, ("a", "b", "c", "d")))
+
+
 def _verify(source: ImageSource, selector: str) -> None:
     ensure_verified(source.name, verify_reference(source, selector, platform=_AMD64, contract=GENERIC))
 
@@ -99,6 +117,7 @@ def _read_back(directory: Path, host: str) -> None:
 
 STEPS: dict[str, Callable[[Path, str], None]] = {
     "pack": _pack,
+    "side-by-side": _side_by_side,
     "verify": _verify_layout,
     "push": _push,
     "read-back": _read_back,

@@ -36,9 +36,9 @@ FAMILIES: Mapping[str, Family] = {
 }
 """By the names of render.media_family."""
 
-# Pieces of a layer are in memory while they are compressed: with two at a time the process stays below
-# 150 MB, however many units are built side by side.
-_PACKED_AT_ONCE = threading.BoundedSemaphore(2)
+# Pieces of a layer are in memory while they are compressed, on as many cores as that is worth: with one layer
+# at a time the process stays below 150 MB, however many units are built side by side.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def pack(exported: Path, layout: Path, *, epoch: int, family: Family, known: PackedLayers) -> None:
@@ -76,7 +76,7 @@ def _packed(source: OciLayout, layer: Descriptor, epoch: int, writer: LayoutWrit
     """In one pass: the layer is decompressed once, however large it is."""
     content = hashlib.sha256()
     with (
-        _PACKED_AT_ONCE,
+        _ONE_AT_A_TIME,
         source.open_blob(layer) as blob,
         writer.new_blob() as packed,
         GzipMembers(packed.write, content.update) as members,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import click
 
+from toolkit.adapters.allocator import share_heap
 from toolkit.catalog.model import State
 from toolkit.cli.building import (
     base_registries,
@@ -82,6 +83,7 @@ def release(
     verified before a byte of it is published; a manifest list is put last, when all its platforms
     are there. Without patterns and options that choose units the group `default` is taken.
     """
+    share_heap()
     settings = from_environment(catalog)
     spent = Spent(clock=time.monotonic)
     if with_setup:
@@ -142,6 +144,7 @@ def build(
     as_json: bool,
 ) -> None:
     """Build and verify into OCI layouts under .cache/layouts/IDENTIFIER; publish nothing."""
+    share_heap()
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
     refuse_unsupported(project, selected, accepted)

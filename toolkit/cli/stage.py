@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import toolkit
+from toolkit.adapters.allocator import share_heap
 from toolkit.catalog.builder import CatalogBuilder
 from toolkit.catalog.model import State
 from toolkit.cli.building import (
@@ -77,6 +78,7 @@ def stage(
     another one, once all units of a list are staged. What was found out goes to the registry beside
     each image, and into a file per unit. A unit that is there already is verified and not built.
     """
+    share_heap()
     project = read_project(from_environment(catalog))
     selected = select(project.units, selection, project.catalog)
     refuse_unsupported(project, selected, accepted)

@@ -35,7 +35,8 @@ class GzipMembers:
     def __init__(self, write: Callable[[bytearray], object], observe: Callable[[bytes], object]) -> None:
         self._write = write
         self._observe = observe
-        self._rest = bytearray()
+        self._parts: list[bytes] = []
+        self._length = 0
         self._threads = min(os.cpu_count() or 1, _THREADS)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="gzip")
         self._waiting: deque[Future[bytearray]] = deque()
@@ -51,17 +52,24 @@ class GzipMembers:
             if kind is not None:
                 self._pool.shutdown(cancel_futures=True)
                 return
-            if self._rest or self._is_empty:
-                self._compress(bytes(self._rest))
+            if self._parts or self._is_empty:
+                self._compress(b"".join(self._parts))
             while self._waiting:
                 self._write(self._waiting.popleft().result())
 
     def feed(self, content: bytes) -> None:
         """More of the content, in parts of any length: they do not decide where it is cut."""
-        self._rest += content
-        while len(self._rest) >= _PIECE:
-            self._compress(bytes(self._rest[:_PIECE]))
-            del self._rest[:_PIECE]
+        while self._length + len(content) >= _PIECE:
+            cut = _PIECE - self._length
+            self._parts.append(content[:cut])
+            piece = b"".join(self._parts)
+            self._parts.clear()
+            self._length = 0
+            self._compress(piece)
+            content = content[cut:]
+        if content:
+            self._parts.append(content)
+            self._length += len(content)
 
     def _compress(self, piece: bytes) -> None:
         self._is_empty = False

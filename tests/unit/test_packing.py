@@ -284,9 +284,15 @@ def test_exports_that_differ_in_late_times_only_become_one_digest(tmp_path: Path
 
 def test_an_image_whose_layers_are_the_same_keeps_both(tmp_path: Path) -> None:
     layer = timed("f", EPOCH + 1) + END
-    _, manifest = packed(tmp_path, layer, layer, family="oci")
+    _, manifest = packed(tmp_path / "a", layer, layer, family="oci")
     assert len(manifest.layers) == 2
     assert len(set(manifest.layers)) == 1
+
+
+def test_a_kept_layer_may_be_in_an_image_twice(tmp_path: Path) -> None:
+    _, once = packed(tmp_path / "a", BASE, known=tmp_path / "packed")
+    _, twice = packed(tmp_path / "b", BASE, BASE, known=tmp_path / "packed")
+    assert twice.layers == once.layers * 2
 
 
 def test_a_disk_that_takes_no_more_leaves_no_layout(tmp_path: Path) -> None:

@@ -243,11 +243,12 @@ class LayoutWriter:
                 blob.write(piece)
         return Descriptor(media_type=media_type, digest=blob.digest, size=blob.size)
 
-    def add_file(self, source: Path, descriptor: Descriptor) -> None:
+    def add_file(self, source: Path, digest: Digest) -> None:
         """A blob that lies on disk already and will not change."""
-        target = self.blob_path(descriptor.digest)
-        with self._written(target):
-            link_or_copy(source, target)
+        target = self.blob_path(digest)
+        if not target.exists():
+            with self._written(target):
+                link_or_copy(source, target)
 
     def blob_path(self, digest: Digest) -> Path:
         return self._root / "blobs" / "sha256" / digest.hex

@@ -56,7 +56,7 @@ def pack(exported: Path, layout: Path, *, epoch: int, family: Family, known: Pac
     for layer in manifest.layers:
         packed = known.lookup(layer.digest, epoch)
         if packed:
-            writer.add_file(known.path(packed), packed.descriptor(family.layer))
+            writer.add_file(known.path(packed), packed.digest)
         else:
             packed = _packed(source, layer, epoch, writer)
         if layer == base:

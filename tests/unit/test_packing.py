@@ -1,11 +1,13 @@
 """Buildx's export → what is published: times, compression, and nothing else."""
 
+import errno
 import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -121,9 +123,8 @@ def test_times_are_clamped_however_the_layer_comes(most: int) -> None:
 
 def test_a_long_extended_header_is_clamped_though_much_was_read_since_it_began() -> None:
     """As long as one may be; a part of it is read with each of many small reads."""
-    comment = "x" * (1_000_000)
-    archive = padded(b"f" * 3000) + b""
-    archive = signed_off(header(b"big", size=3000)) + archive
+    comment = "x" * 1_000_000
+    archive = signed_off(header(b"big", size=3000)) + padded(b"f" * 3000)
     archive += pax(("comment", comment), ("mtime", str(EPOCH + 9))) + timed("f", EPOCH + 7) + END
     after = clamp(Dribble(archive, 4096))[0]
     assert b"mtime=%d\n" % EPOCH in after
@@ -293,6 +294,17 @@ def test_a_kept_layer_may_be_in_an_image_twice(tmp_path: Path) -> None:
     _, once = packed(tmp_path / "a", BASE, known=tmp_path / "packed")
     _, twice = packed(tmp_path / "b", BASE, BASE, known=tmp_path / "packed")
     assert twice.layers == once.layers * 2
+
+
+def test_a_full_disk_is_told_with_what_frees_some(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"as much as there was room for"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(NeedNotMet, match="cannot be written: the disk is full\n") as told:
+        LayoutWriter(tmp_path).add_stream(pieces(), MediaType.OCI_LAYER_GZIP)
+    assert "make clean" in told.value.remedy
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_disk_that_takes_no_more_leaves_no_layout(tmp_path: Path) -> None:

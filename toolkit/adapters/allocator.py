@@ -1,7 +1,7 @@
 """What threads free goes back to one heap, from which the next thread takes it.
 
 glibc gives threads heaps of their own and keeps what each has freed: pieces of layers, megabytes each, which
-another thread then takes anew. With four units side by side that was 163 MB instead of 106.
+another thread then takes anew. tests/contract/test_memory.py holds four units side by side to it.
 https://www.gnu.org/software/libc/manual/html_node/Malloc-Tunable-Parameters.html
 """
 

@@ -246,9 +246,11 @@ class LayoutWriter:
     def add_file(self, source: Path, digest: Digest) -> None:
         """A blob that lies on disk already and will not change."""
         target = self.blob_path(digest)
+        partial = target.with_name(".partial")
         if not target.exists():
-            with self._written(target):
-                link_or_copy(source, target)
+            with self._written(partial):
+                link_or_copy(source, partial)
+                partial.replace(target)
 
     def blob_path(self, digest: Digest) -> Path:
         return self._root / "blobs" / "sha256" / digest.hex
@@ -282,8 +284,8 @@ class LayoutWriter:
         except OSError as error:
             with suppress(OSError):
                 partial.unlink()
-            what = "the disk is full" if error.errno in _FULL else error.strerror
+            is_full = error.errno in _FULL
             raise NeedNotMet(
-                f"{partial} cannot be written: {what}",
-                remedy=f"Free some: `make clean`; see: df -h {self._root.parent}",
+                f"{partial} cannot be written: {'the disk is full' if is_full else error.strerror}",
+                remedy=f"{'Free some: `make clean`; see' if is_full else 'See'}: df -h {self._root}",
             ) from error

@@ -59,8 +59,8 @@ def pack(exported: Path, layout: Path, *, epoch: int, family: Family, known: Pac
             writer.add_file(known.path(packed), packed.digest)
         else:
             packed = _packed(source, layer, epoch, writer)
-        if layer == base:
-            known.keep(layer.digest, packed, writer.blob_path(packed.digest))
+            if layer == base:
+                known.keep(layer.digest, packed, writer.blob_path(packed.digest))
         layers.append(packed)
     with source.open_blob(manifest.config) as blob:
         config = json.loads(blob.read())

@@ -11,7 +11,7 @@ from toolkit.errors import worst
 from toolkit.oci import Reference
 from toolkit.release import Outcome
 
-# A build waits for networks and disks as long as it computes; fewer than four leave even two cores idle.
+# Builds wait for networks and disks, and of two at a time the last one is alone for a while.
 _JOBS = max(4, (os.cpu_count() or 4) // 2)
 
 jobs_option = click.option(

@@ -22,7 +22,7 @@ FORMAT = "gzip:libdeflate-5,4MiB"
 _LEVEL = 5
 _PIECE = 4 << 20
 
-# Each has a piece and what becomes of it in memory, for every layer that is packed at the time.
+# Each has a piece and what becomes of it in memory.
 _THREADS = 4
 
 

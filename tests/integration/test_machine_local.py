@@ -94,6 +94,18 @@ def test_a_daemon_lives_in_its_own_session_and_is_stopped_by_its_identity(tmp_pa
     assert system.lookup_process(command) is None
 
 
+def test_a_daemon_is_known_by_its_command_line_as_soon_as_it_is_started(tmp_path: Path) -> None:
+    # The kernel needs milliseconds to set up that many words; sleep adds them up.
+    system, command = LocalSystem(), ("sleep", "77.25", *("0" for _ in range(100_000)))
+    process = system.start(command, PurePosixPath(tmp_path / "sleep.log"))
+    try:
+        # All that lookup_process goes by; its way through /proc takes as long as the kernel may.
+        assert system.read(PurePosixPath("/proc", str(process.pid), "cmdline"))
+        assert system.lookup_process(command) == process
+    finally:
+        system.stop(process)
+
+
 def test_a_program_that_is_not_there_is_an_outcome(tmp_path: Path) -> None:
     outcome = LocalSystem().run((str(tmp_path / "none"),))
     assert outcome.code == 127

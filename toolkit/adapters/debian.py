@@ -18,6 +18,7 @@ from toolkit.machine.system import Outcome, Process, System
 _PROC = Path("/proc")
 _STOP_PATIENCE = 30.0
 _STEP = 0.1
+_EXEC_STEP = 0.001
 
 
 class LocalSystem:
@@ -101,6 +102,11 @@ class LocalSystem:
                 start_new_session=True,
             )
         process = _lookup(child.pid)
+        # Popen comes back while the kernel still sets the program up: until it is done there is no command
+        # line to know it by. https://github.com/torvalds/linux/blob/master/fs/proc/base.c (get_mm_cmdline)
+        while process and not self.read(PurePosixPath(_PROC, str(child.pid), "cmdline")):
+            time.sleep(_EXEC_STEP)
+            process = _lookup(child.pid)
         if process is None:
             raise ChildProcessError(f"{command[0]} ended at once")
         return process

@@ -58,7 +58,10 @@ class System(Protocol):
         """Remove a file or a whole tree; absent is fine. Raises OSError when something is mounted in it."""
 
     def start(self, command: Sequence[str], log: PurePosixPath) -> Process:
-        """Start a daemon in its own session, output appended to `log`. Raises OSError when it cannot."""
+        """Start a daemon in its own session, output appended to `log`; it can be looked up from then on.
+
+        Raises OSError when it cannot.
+        """
 
     def lookup_process(self, command: Sequence[str]) -> Process | None:
         """A running process with exactly this command line."""

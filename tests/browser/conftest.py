@@ -24,7 +24,8 @@ ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Ended before other packages' tests: those of an interrupt end what the test run has started.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Brought by scripts/browser.sh where it is not there; that prints the line to run when it may not."""
     subprocess.run([ROOT / "scripts" / "browser.sh"], check=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scripts.bench.measuring import PROJECT, BenchFailed
 from scripts.bench.report import document, table
-from scripts.bench.rows import Result, compete
+from scripts.bench.rows import Result, Row, compete
 from scripts.bench.themes import ROWS
 
 
@@ -29,10 +29,13 @@ def main() -> int:
     for glob in globs:
         if not any(fnmatch.fnmatchcase(row.name, glob) for row in ROWS):
             parser.error(f"no row is called {glob}; there are: {', '.join(row.name for row in ROWS)}")
-    chosen = [row for row in ROWS if any(fnmatch.fnmatchcase(row.name, glob) for glob in globs)]
+    fitting = [row for row in ROWS if any(fnmatch.fnmatchcase(row.name, glob) for glob in globs)]
     if arguments.list:
-        print("\n".join(f"{row.name:<24} {row.title}" for row in chosen))
+        print("\n".join(map(_listed, fitting)))
         return 0
+    chosen = [row for row in fitting if not row.takes_away or row.name in globs]
+    if not chosen:
+        parser.error(f"asked for by its very name alone: {', '.join(row.name for row in fitting)}")
     results: list[Result] = []
     failures: dict[str, str] = {}
     for number, row in enumerate(chosen, start=1):
@@ -48,6 +51,11 @@ def main() -> int:
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(document(results, failures), indent=2, ensure_ascii=False) + "\n")
     return 1 if failures else 0
+
+
+def _listed(row: Row) -> str:
+    warning = f"; only by its name, as it takes away {row.takes_away}" if row.takes_away else ""
+    return f"{row.name:<24} {row.title}{warning}"
 
 
 if __name__ == "__main__":

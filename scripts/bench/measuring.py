@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +37,17 @@ def timed(act: Callable[[], object]) -> float:
 
 def run(*command: str, cwd: Path = PROJECT, environment: Mapping[str, str] = _AS_IT_IS) -> str:
     """What it printed. Raises BenchFailed with its words. `environment` is added to that of this process."""
+    return _ended(command, cwd, environment).stdout
+
+
+def said(*command: str, cwd: Path = PROJECT, environment: Mapping[str, str] = _AS_IT_IS) -> str:
+    """As `run`, but what it said on stderr."""
+    return _ended(command, cwd, environment).stderr
+
+
+def _ended(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -49,7 +60,7 @@ def run(*command: str, cwd: Path = PROJECT, environment: Mapping[str, str] = _AS
     if done.returncode:
         last = "\n".join(done.stderr.splitlines()[-_LAST_LINES:])
         raise BenchFailed(f"{' '.join(command)} ended with {done.returncode}:\n{last}")
-    return done.stdout
+    return done
 
 
 # The memory of a process counts from before its program is loaded, when it is a copy of its parent: so the

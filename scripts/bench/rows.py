@@ -85,6 +85,7 @@ class Row:
     """`name` is what --only takes. `given` is what the commands run on and how it is made.
 
     `ready` makes that and takes it away again; `pairs` is how many rounds are enough, of `unit` one says.
+    A row that `takes_away` something of this machine is run only where --only has its name, not by a glob.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Row:
     given: str = ""
     pairs: int = 3
     unit: str = "s"
+    takes_away: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The rows of `make bench`, theme by theme, in the order of the table."""
 
-from scripts.bench import asking, bases, builds, pushes, releases, scale, verification
+from scripts.bench import asking, bare, bases, builds, pushes, releases, scale, verification
 from scripts.bench.rows import Row
 
 ROWS: tuple[Row, ...] = (
@@ -11,4 +11,5 @@ ROWS: tuple[Row, ...] = (
     *bases.ROWS,
     *scale.ROWS,
     *asking.ROWS,
+    *bare.ROWS,
 )

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,31 @@ def test_rows_are_chosen_by_name_and_a_name_that_fits_none_is_an_error(
     with pytest.raises(SystemExit):
         run(monkeypatch, "--only", "typo", "--json", str(two_rows))
     assert "there are: bad, good" in capsys.readouterr().err
+
+
+def test_a_row_that_takes_something_away_is_run_by_its_name_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    usual = row(at_most(1), side("a", *[1] * 9), name="usual")
+    costly = replace(row(at_most(1), side("b", *[1] * 9), name="costly"), takes_away="the engine")
+    monkeypatch.setattr(bench, "ROWS", (usual, costly))
+    figures = tmp_path / "bench.json"
+    for arguments, names in (
+        ((), {"usual"}),
+        (("--only", "*"), {"usual"}),
+        (("--only", "costly"), {"costly"}),
+    ):
+        assert run(monkeypatch, "--json", str(figures), *arguments) == 0
+        assert json.loads(figures.read_text())["rows"].keys() == names
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "--only", "cost*", "--json", str(figures))
+    assert "by its very name alone: costly" in capsys.readouterr().err
+    assert run(monkeypatch, "--list") == 0
+    assert "the costly; only by its name, as it takes away the engine" in capsys.readouterr().out
+
+
+def test_what_takes_the_engine_away_says_so() -> None:
+    assert {each.name for each in ROWS if each.takes_away} == {"bare"}
 
 
 def test_each_row_has_a_name_of_its_own() -> None:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -76,37 +77,45 @@ def _loaded(layout: Path, mib: int) -> Iterator[str]:
         run("docker", "rmi", "--force", digest)
 
 
-def _ours(act: Callable[[], str], shown: str, before: Callable[[], object], *, is_fresh: bool) -> Side:
-    """Seconds on the clock of a fresh process or, as in a release that runs, those that it prints."""
-    if is_fresh:
-        return Side(command=shown, measure=lambda: timed(act), before=before)
-    return Side(command=f"{shown} (the seconds that it prints)", measure=lambda: float(act()), before=before)
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """How the seconds of ours are taken. `overhead` tells of what no request is a part of; "" for none."""
+
+    seconds: Callable[[Callable[[], str]], float]
+    overhead: Callable[[], str]
+    remark: str = ""
 
 
-def _bound(act: Callable[[], str], registry: _Registry, *, heads: int, is_fresh: bool) -> str:
-    """What no publishing can be faster than: a fresh Python, and what the registry takes for its requests.
-
-    They are one PUT and `heads` HEADs.
-    """
-    act()  # the tag may be a peer's
-    found, floor = float(act()), floor_of(registry.reference)
-    asked = (
-        f"on a bare socket the registry takes {1000 * floor.put:.1f} ms for one PUT of this manifest under a "
-        f"new tag and {1000 * floor.look:.1f} ms for each of {heads} HEADs, together "
-        f"{1000 * (floor.put + heads * floor.look):.1f} ms; ours find everything there, the tag too, in "
-        f"{1000 * found:.1f} ms"
-    )
-    if not is_fresh:
-        return asked
+def _python_start() -> str:
     bare = timed(lambda: run(sys.executable, "-c", "pass"))
     start = timed(lambda: run(sys.executable, "-c", "import scripts.bench.publishing"))
+    return f"{1000 * start:.0f} ms to start Python and import, {1000 * bare:.0f} of them Python alone; "
+
+
+FRESH = Clock(seconds=timed, overhead=_python_start)
+"""A process of its own, from its start to its end."""
+RUNNING = Clock(seconds=lambda act: float(act()), overhead=lambda: "", remark=" (the seconds that it prints)")
+"""As in a release that runs already."""
+
+
+def _ours(act: Callable[[], str], shown: str, before: Callable[[], object], clock: Clock) -> Side:
+    return Side(command=f"{shown}{clock.remark}", measure=lambda: clock.seconds(act), before=before)
+
+
+def _bound(act: Callable[[], str], registry: _Registry, clock: Clock, *, heads: int) -> str:
+    """What no publishing can be faster than: what the registry takes for one PUT and `heads` HEADs."""
+    act()  # the tag may be a peer's
+    found, floor = float(act()), floor_of(registry.reference)
     return (
-        f"{1000 * start:.0f} ms to start Python and import, {1000 * bare:.0f} of them Python alone; {asked}"
+        f"{clock.overhead()}on a bare socket the registry takes {1000 * floor.put:.1f} ms for one PUT of "
+        f"this manifest under a new tag and {1000 * floor.look:.1f} ms for each of {heads} HEADs, together "
+        f"{1000 * (floor.put + heads * floor.look):.1f} ms; ours find everything there, the tag too, in "
+        f"{1000 * found:.1f} ms"
     )
 
 
 @contextmanager
-def against_docker(mib: int, *, there: There, is_fresh: bool) -> Iterator[Contest]:
+def against_docker(mib: int, *, there: There, clock: Clock) -> Iterator[Contest]:
     """An image of `mib` MiB to a registry of this machine."""
     with _registry() as (layout, registry), _loaded(layout, mib) as image:
 
@@ -131,9 +140,7 @@ def against_docker(mib: int, *, there: There, is_fresh: bool) -> Iterator[Contes
             run("docker", "tag", image, registry.reference)
             push_docker()
         yield Contest(
-            ours=_ours(
-                push, "python -m scripts.bench.publishing push LAYOUT REF", prepare, is_fresh=is_fresh
-            ),
+            ours=_ours(push, "python -m scripts.bench.publishing push LAYOUT REF", prepare, clock),
             theirs=(
                 Side(
                     command="docker push --quiet REF",
@@ -141,12 +148,12 @@ def against_docker(mib: int, *, there: There, is_fresh: bool) -> Iterator[Contes
                     before=prepare_docker,
                 ),
             ),
-            bound=lambda: _bound(push, registry, heads=3, is_fresh=is_fresh),
+            bound=lambda: _bound(push, registry, clock, heads=3),
         )
 
 
 @contextmanager
-def _list(*, is_fresh: bool) -> Iterator[Contest]:
+def _list(clock: Clock) -> Iterator[Contest]:
     with _registry() as (layout, registry), tempfile.TemporaryDirectory() as config:
         members = {}
         for platform in _PLATFORMS:
@@ -177,7 +184,7 @@ def _list(*, is_fresh: bool) -> Iterator[Contest]:
                 put,
                 "python -m scripts.bench.publishing list REF linux/amd64=TAG linux/arm64=TAG",
                 registry.take_tag,
-                is_fresh=is_fresh,
+                clock,
             ),
             theirs=(
                 Side(
@@ -191,7 +198,7 @@ def _list(*, is_fresh: bool) -> Iterator[Contest]:
                     before=registry.take_tag,
                 ),
             ),
-            bound=lambda: _bound(put, registry, heads=2 + len(_PLATFORMS), is_fresh=is_fresh),
+            bound=lambda: _bound(put, registry, clock, heads=2 + len(_PLATFORMS)),
         )
 
 
@@ -207,14 +214,14 @@ ROWS = (
         name="push-empty",
         title="push of 1 GB to an empty repository",
         reach=at_most(0.9),
-        ready=functools.partial(against_docker, _MIB, there=There.NOTHING, is_fresh=True),
+        ready=functools.partial(against_docker, _MIB, there=There.NOTHING, clock=FRESH),
         given=_IMAGE,
     ),
     Row(
         name="push-there",
         title="the same with all blobs there, under a new tag, within a release",
         reach=at_most(0.1),
-        ready=functools.partial(against_docker, _MIB, there=There.BLOBS, is_fresh=False),
+        ready=functools.partial(against_docker, _MIB, there=There.BLOBS, clock=RUNNING),
         given=_IMAGE,
         pairs=7,
     ),
@@ -222,7 +229,7 @@ ROWS = (
         name="push-there-fresh",
         title="the same in a fresh process",
         reach=at_most(0.1),
-        ready=functools.partial(against_docker, _MIB, there=There.BLOBS, is_fresh=True),
+        ready=functools.partial(against_docker, _MIB, there=There.BLOBS, clock=FRESH),
         given=_IMAGE,
         pairs=7,
     ),
@@ -230,7 +237,7 @@ ROWS = (
         name="push-again",
         title="the same once more under the tag that it has, within a release",
         reach=at_most(0.1),
-        ready=functools.partial(against_docker, _MIB, there=There.TAG, is_fresh=False),
+        ready=functools.partial(against_docker, _MIB, there=There.TAG, clock=RUNNING),
         given=_IMAGE,
         pairs=7,
     ),
@@ -238,7 +245,7 @@ ROWS = (
         name="list",
         title="list of two platforms, within a release",
         reach=at_most(0.3),
-        ready=functools.partial(_list, is_fresh=False),
+        ready=functools.partial(_list, RUNNING),
         given=_MEMBERS,
         pairs=7,
     ),
@@ -246,7 +253,7 @@ ROWS = (
         name="list-fresh",
         title="the same in a fresh process",
         reach=at_most(0.3),
-        ready=functools.partial(_list, is_fresh=True),
+        ready=functools.partial(_list, FRESH),
         given=_MEMBERS,
         pairs=7,
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bench.pushes import There, against_docker
+from scripts.bench.pushes import FRESH, There, against_docker
 from scripts.bench.releases import against_bake
 from scripts.bench.rows import compete
 from scripts.bench.themes import ROWS
@@ -43,7 +43,7 @@ def test_a_release_of_two_unchanged_images_is_measured_against_bake() -> None:
 )
 def test_a_push_of_sixteen_mib_is_measured_against_docker(name: str, there: There) -> None:
     (row,) = (each for each in ROWS if each.name == name)
-    small = functools.partial(against_docker, 16, there=there, is_fresh=True)
+    small = functools.partial(against_docker, 16, there=there, clock=FRESH)
     found = compete(replace(row, ready=small), 1)
     assert found.ratio > 0
     # What bounds a figure that is not reached is measured on the same registry.

@@ -92,12 +92,19 @@ class Vendor:
                 f"{stanzas[filename]}Filename: pool/{filename}\nSize: {len(content)}\n"
                 f"SHA256: {hashlib.sha256(content).hexdigest()}\n\n"
             )
-        path = f"main/binary-{architecture}/Packages.gz"
-        index = gzip.compress(packages.encode(), mtime=0)
-        sums = f" {hashlib.sha256(index).hexdigest()} {len(index)} {path}\n"
-        release = f"Origin: Vendor\nSuite: {suite}\nSHA256:\n{sums}"
+        path = f"main/binary-{architecture}/Packages"
+        # apt wants to know both, and fetches the small one.
+        listed = {f"{path}.gz": gzip.compress(packages.encode(), mtime=0), path: packages.encode()}
+        sums = "".join(
+            f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}\n"
+            for name, content in listed.items()
+        )
+        release = (
+            f"Origin: Vendor\nSuite: {suite}\nCodename: {suite}\nDate: Wed, 01 Jan 2020 00:00:00 UTC\n"
+            f"Architectures: {architecture}\nComponents: main\nSHA256:\n{sums}"
+        )
         home = f"{at}/dists/{suite}"
-        self.files[f"{home}/{path}"] = index
+        self.files[f"{home}/{path}.gz"] = listed[f"{path}.gz"]
         self.files[f"{at}/key.asc"] = self.key.public.encode()
         if inline:
             self.files[f"{home}/InRelease"] = self.key.inline(release)

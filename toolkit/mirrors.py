@@ -8,10 +8,11 @@ and Dockerfiles name the vendor. README, "Behind a mirror or a CA", has the same
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.model import Source, SourceKind
+from toolkit.errors import UsageError
 from toolkit.oci import Reference
 
 Credentials = Callable[[str], tuple[str, str] | None]
@@ -29,6 +30,7 @@ APT_SOURCES = "APT_SOURCES_LIST"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>[a-z0-9][a-z0-9.-]+)\.s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com")
 _PATH_STYLE = re.compile(r"s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com")
+_APT_URL = re.compile(r"https?://[^\s\]]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +115,8 @@ def get_places(
         further_indexes=tuple(with_credentials(url, credentials) for url in further),
         find_links=tuple(with_credentials(url, credentials) for url in links or mirrors.find_links),
         objects=said(*OBJECTS) or mirrors.objects,
-        apt=said(APT) or mirrors.apt,
-        apt_security=said(APT_SECURITY) or mirrors.apt_security,
+        apt=with_credentials(said(APT) or mirrors.apt, credentials),
+        apt_security=with_credentials(said(APT_SECURITY) or mirrors.apt_security, credentials),
         sources={name: url for name, url in answering.items() if url},
         registries=mirrors.registries,
         credentials=credentials,
@@ -138,6 +140,40 @@ def with_credentials(url: str, credentials: Credentials) -> str:
 def without_credentials(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def apt_with_logins(sources: str, credentials: Credentials) -> tuple[str, str]:
+    """apt's sources without any login, and an auth.conf with those of their URLs.
+
+    A login stands in the URL or is that of its host. apt shows the URLs that it cannot fetch with their
+    logins, and unquotes them before it takes them apart. Raises UsageError for what no auth.conf can hold.
+    https://manpages.debian.org/bookworm/apt/apt_auth.conf.5.en.html
+    """
+    logins: dict[str, tuple[str, str]] = {}
+
+    def plain(found: re.Match[str]) -> str:
+        parts, url = urlsplit(found[0]), without_credentials(found[0])
+        host = parts.hostname or ""
+        login = credentials(host)
+        if parts.username is not None:
+            login = (unquote(parts.username), unquote(parts.password or ""))
+        if login:
+            if not all(word and not re.search(r"\s", word) for word in login):
+                raise UsageError(
+                    f"apt cannot log in at {host}: user name or password is empty or has a blank",
+                    remedy="apt's auth.conf holds neither: let the mirror give this machine another login.",
+                )
+            logins[url.partition("://")[2]] = login
+        return url
+
+    listed = _APT_URL.sub(plain, sources)
+    # Since apt 1.9.10 http is meant only where it is named; older ones know no protocol and match the host.
+    # The one with the longer path first: apt takes the first that fits.
+    return listed, "".join(
+        f"machine {protocol}{place} login {user} password {password}\n"
+        for place, (user, password) in sorted(logins.items(), reverse=True)
+        for protocol in ("http://", "")
+    )
 
 
 def _answering(source: Source, stand_in: str, said: Callable[[str], str]) -> str:

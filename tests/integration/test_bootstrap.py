@@ -1,15 +1,24 @@
 """Bases made from the machine's own mirror, for both architectures, without running any of the target."""
 
+import base64
 import json
 import subprocess
 import tarfile
 import timeit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx
 import pytest
 
+from tests.http_server import Received, Reply, serving
+from tests.leaks import contents, forms
+from toolkit.adapters.apt import Archive
 from toolkit.adapters.bootstrap import Bootstrapper, lookup_base
+from toolkit.adapters.certificates import trust
 from toolkit.bases import BuiltBase, LockedPackage, Mirrors, Packages
 from toolkit.catalog.model import Base, Recipe
 from toolkit.errors import LockInvalid, NeedNotMet
@@ -183,6 +192,49 @@ def test_a_mirror_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     maker = Bootstrapper(mirrors=mirrors, bases=tmp_path / "bases", cache=tmp_path / "cache")
     with pytest.raises(NeedNotMet, match=r"package lists of bullseye cannot be fetched: .*127\.0\.0\.1:9"):
         maker.ensure_base(BASE, BOTH)
+
+
+LOGIN = ("apt-user", "apt/p@ss:%41-4711")
+
+
+@contextmanager
+def closed_mirror(login: tuple[str, str]) -> Iterator[Mirrors]:
+    """This machine's mirror behind one that asks for LOGIN, as one names it with `login` in its URL."""
+    real = mirrors_of_this_machine()
+    wanted = "Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()
+    with httpx.Client(verify=trust(None), follow_redirects=True, timeout=60) as client:
+
+        def answer(request: Received) -> Reply:
+            if request.authorization != wanted:
+                return Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="mirror"'})
+            archive, _, path = request.path.removeprefix("/").partition("/")
+            place = {"main": real.main, "security": real.security}[archive]
+            found = client.get(f"{place.rstrip('/')}/{path}")
+            return Reply(status=found.status_code, body=found.content)
+
+        with serving(answer) as server:
+            said = ":".join(quote(word, safe="") for word in login)
+            url = server.url.replace("//", f"//{said}@")
+            yield replace(real, main=f"{url}/main", security=f"{url}/security")
+
+
+def test_a_mirror_that_asks_for_a_password_gets_it_and_no_file_has_it(tmp_path: Path) -> None:
+    with closed_mirror(LOGIN) as mirrors:
+        archive = Archive(suite="bookworm", mirrors=mirrors, directory=tmp_path)
+        archive.update([Architecture.ARM64])
+        found = archive.fetch(["netbase"], Architecture.ARM64)
+    assert "netbase" in found.files
+    left = dict(contents(tmp_path))
+    assert any(name.endswith("suite.sources") for name in left)
+    assert [name for name, content in left.items() for form in forms(LOGIN) if form in content] == []
+
+
+def test_a_mirror_that_refuses_a_password_is_named_without_it(tmp_path: Path) -> None:
+    with closed_mirror(("apt-user", "no/p@ss:4711")) as mirrors:
+        archive = Archive(suite="bookworm", mirrors=mirrors, directory=tmp_path)
+        with pytest.raises(NeedNotMet, match=r"package lists of bookworm cannot be fetched: .*401") as caught:
+            archive.update([Architecture.ARM64])
+    assert "4711" not in f"{caught.value.message} {caught.value.remedy}"
 
 
 def test_users_names_and_zones_are_configured(root: Path) -> None:

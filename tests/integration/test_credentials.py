@@ -4,16 +4,13 @@ Real Buildx, two indexes that ask for a password, a registry that asks for one.
 """
 
 import base64
-import gzip
 import json
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from tests.integration.conftest import PROJECT, SmallProject
+from tests.leaks import contents, forms, watched_commands
 from tests.registry_process import PASSWORD, USERNAME, password_file, running_registry
 from tests.vendors import Vendor, reachable_address
 
@@ -48,45 +45,7 @@ CMD ["serve"]
 """
 
 
-def forms(login: tuple[str, str]) -> tuple[bytes, ...]:
-    """How a password may stand somewhere."""
-    user, password = login
-    basic = base64.b64encode(f"{user}:{password}".encode())
-    return (password.encode(), quote(password, safe="").encode(), basic)
-
-
 SECRETS = tuple(form for login in LOGINS for form in forms(login))
-
-
-@contextmanager
-def watched_commands() -> Iterator[set[bytes]]:
-    """Every command line of this machine that is seen meanwhile."""
-    seen: set[bytes] = set()
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with suppress(OSError):
-                    seen.add(path.read_bytes().replace(b"\0", b" "))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        thread.join()
-
-
-def contents(directory: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below, as it is and, where it is compressed, as what it holds."""
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            content = path.read_bytes()
-            yield str(path), content
-            if content.startswith(b"\x1f\x8b"):
-                yield f"{path} (unpacked)", gzip.decompress(content)
 
 
 def test_no_credential_is_in_an_image_a_lock_a_record_a_log_an_output_or_a_command(

@@ -11,8 +11,8 @@ from toolkit.adapters.uv_settings import LOCAL_LINKS, build_settings, project_te
 from toolkit.catalog import parse_catalog
 from toolkit.catalog.mirror import CatalogMirrors
 from toolkit.catalog.model import Catalog, Source, SourceKind
-from toolkit.errors import CatalogInvalid
-from toolkit.mirrors import Places, get_places, without_credentials
+from toolkit.errors import CatalogInvalid, UsageError
+from toolkit.mirrors import Places, apt_with_logins, get_places, without_credentials
 from toolkit.oci import Reference
 
 PYTORCH = Source(
@@ -180,3 +180,28 @@ def test_directories_of_wheels_reach_a_build_beside_uv_and_nothing_said_is_no_se
     assert build_settings(places(PIP_FIND_LINKS="/opt/wheels"), ()) == f'find-links = ["{LOCAL_LINKS}"]\n'
     assert build_settings(places(), ()) == ""
     assert build_settings(places(), (replace(NEURON, packages=("x",)),)).startswith("find-links")
+
+
+def test_apt_gets_logins_beside_its_sources() -> None:
+    sources = (
+        "deb [arch=amd64 trusted=yes] http://me:p%40ss@apt.test:8080/debian bookworm main\n"
+        "deb https://other.test/debian bookworm main\n"
+        "deb https://open.test/debian bookworm main\n"
+    )
+    logins = {"other.test": ("you", "word")}
+    assert apt_with_logins(sources, logins.get) == (
+        "deb [arch=amd64 trusted=yes] http://apt.test:8080/debian bookworm main\n"
+        "deb https://other.test/debian bookworm main\n"
+        "deb https://open.test/debian bookworm main\n",
+        "machine http://other.test/debian login you password word\n"
+        "machine other.test/debian login you password word\n"
+        "machine http://apt.test:8080/debian login me password p@ss\n"
+        "machine apt.test:8080/debian login me password p@ss\n",
+    )
+
+
+@pytest.mark.parametrize("login", [("me", "two words"), ("me", ""), ("", "word")])
+def test_a_login_that_apt_cannot_take_is_told_without_it(login: tuple[str, str]) -> None:
+    with pytest.raises(UsageError, match=r"apt cannot log in at apt\.test") as raised:
+        apt_with_logins("deb http://apt.test/debian bookworm main", {"apt.test": login}.get)
+    assert "words" not in raised.value.message

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from toolkit.adapters.private import private_files
 from toolkit.bases import LockedPackage, Mirrors, Packages
 from toolkit.errors import NeedNotMet
+from toolkit.mirrors import apt_with_logins
 from toolkit.oci import Architecture
 
 # `'URI' FILE SIZE SHA256:HEX`; FILE is NAME_VERSION_ARCH.deb with the version's colon escaped.
@@ -56,7 +58,8 @@ class Archive:
         for name in ("lists/partial", "archives/partial", "none/partial"):
             (root / name).mkdir(parents=True, exist_ok=True)
         (root / "status").touch()
-        (root / "suite.sources").write_text(_sources(self.suite, self.mirrors, architectures))
+        sources, _ = _sources(self.suite, self.mirrors, architectures)
+        (root / "suite.sources").write_text(sources)
         (root / "apt.conf").write_text(_settings(root))
         done = self._apt("update", "--quiet", "--option=APT::Update::Error-Mode=any")
         if done.returncode:
@@ -150,10 +153,13 @@ class Archive:
     def _apt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         # In C, so that what apt says can be read.
         command = ["env", "LC_ALL=C", "apt-get", f"--config-file={self._root / 'apt.conf'}", *arguments]
+        _, logins = _sources(self.suite, self.mirrors, ())
         try:
-            return subprocess.run(
-                command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-            )
+            with private_files({"auth.conf": logins}) as files:
+                command += [f"--option=Dir::Etc::netrc={path}" for path in files.values()]
+                return subprocess.run(
+                    command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+                )
         except FileNotFoundError as error:
             raise NeedNotMet(
                 "there is no apt-get, which fetches the packages of bases",
@@ -161,7 +167,8 @@ class Archive:
             ) from error
 
 
-def _sources(suite: str, mirrors: Mirrors, architectures: Sequence[Architecture]) -> str:
+def _sources(suite: str, mirrors: Mirrors, architectures: Sequence[Architecture]) -> tuple[str, str]:
+    """The suite as sources(5), and the logins of its mirrors, which apt would show from there."""
     common = (
         "Components: main\n"
         f"Architectures: {' '.join(sorted(architectures))}\n"
@@ -171,9 +178,10 @@ def _sources(suite: str, mirrors: Mirrors, architectures: Sequence[Architecture]
         # A suite whose support ended is never signed anew; what it lists is compared with the lock.
         "Check-Valid-Until: no\n"
     )
-    return (
+    return apt_with_logins(
         f"Types: deb\nURIs: {mirrors.main}\nSuites: {suite} {suite}-updates\n{common}\n"
-        f"Types: deb\nURIs: {mirrors.security}\nSuites: {suite}-security\n{common}"
+        f"Types: deb\nURIs: {mirrors.security}\nSuites: {suite}-security\n{common}",
+        lambda _: None,
     )
 
 

@@ -32,7 +32,7 @@ def unreachable(project: Project, plan: Plan, bases: Collection[str]) -> Mapping
     where = places(project.settings)
     machine = Machine(
         index=without_credentials(where.index),
-        mirror=where.apt or _debian_mirror(project.settings),
+        mirror=without_credentials(where.apt or _debian_mirror(project.settings)),
         bases=bases,
         files=downloads(project.settings).kept(),
     )

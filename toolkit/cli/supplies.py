@@ -1,14 +1,13 @@
 """Where a project's packages and files come from on this machine: places, credentials, trust."""
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.cli.settings import Settings
 from toolkit.errors import UsageError
-from toolkit.mirrors import APT_SOURCES, Places, get_places, with_credentials
+from toolkit.mirrors import APT_SOURCES, Places, apt_with_logins, get_places
 from toolkit.render import RenderedUnit
 from toolkit.units import BuildUnit
 
@@ -80,27 +79,8 @@ def build_secrets(settings: Settings, where: Places, unit: BuildUnit) -> Mapping
     """What a unit's build may read and no image keeps, by the ids that templates mount."""
     from toolkit.adapters.uv_settings import build_settings
 
-    sources = re.sub(
-        r"https?://[^\s\]]+",
-        lambda url: with_credentials(url[0], settings.lookup_login),
-        _apt_sources(settings, unit),
-    )
-    return {
-        "uv-config": build_settings(where, unit.indexes),
-        "apt-config": apt_settings(has_sources=bool(sources), has_bundle=settings.ca_bundle is not None),
-        "apt-sources": sources,
-    }
-
-
-def apt_settings(*, has_sources: bool, has_bundle: bool) -> str:
-    """What APT_CONFIG of a build's own apt names, "" when nothing needs to be said; the secrets that it
-    speaks of lie where BuildKit puts them.
-
-    https://manpages.debian.org/bookworm/apt/apt.conf.5.en.html
-    """
-    listed = 'Dir::Etc::SourceList "/run/secrets/apt-sources";\nDir::Etc::SourceParts "/dev/null";\n'
-    trusted = 'Acquire::https::CaInfo "/run/secrets/ca-bundle";\n'
-    return (listed if has_sources else "") + (trusted if has_bundle else "")
+    sources, logins = apt_with_logins(_apt_sources(settings, unit), settings.lookup_login)
+    return {"uv-config": build_settings(where, unit.indexes), "apt-sources": sources, "apt-auth": logins}
 
 
 def _apt_sources(settings: Settings, unit: BuildUnit) -> str:

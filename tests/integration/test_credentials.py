@@ -48,13 +48,23 @@ CMD ["serve"]
 SECRETS = tuple(form for login in LOGINS for form in forms(login))
 
 
-def test_no_credential_is_in_an_image_a_lock_a_record_a_log_an_output_or_a_command(
-    small: SmallProject, tmp_path: Path
-) -> None:
+def with_locked_image(small: SmallProject) -> Path:
+    """The project's directory, with an image whose packages two indexes have."""
     project = small.directory
     (project / "images.toml").write_text((project / "images.toml").read_text() + CATALOG)
     shutil.copy(PROJECT / "dockerfiles" / "macros.j2", project / "dockerfiles")
     (project / "dockerfiles" / "locked.Dockerfile.j2").write_text(TEMPLATE)
+    return project
+
+
+def logged_in(url: str, login: tuple[str, str]) -> str:
+    return url.replace("//", f"//{':'.join(quote(word, safe='') for word in login)}@") + "/simple"
+
+
+def test_no_credential_is_in_an_image_a_lock_a_record_a_log_an_output_or_a_command(
+    small: SmallProject, tmp_path: Path
+) -> None:
+    project = with_locked_image(small)
     own, vendor = Vendor(login=IN_URL), Vendor(login=IN_NETRC)
     own.wheel("standin_own", "2.0")
     vendor.wheel("standin_vendor", "1.0")
@@ -73,9 +83,8 @@ def test_no_credential_is_in_an_image_a_lock_a_record_a_log_an_output_or_a_comma
         docker.mkdir()
         auth = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
         (docker / "config.json").write_text(json.dumps({"auths": {registry: {"auth": auth}}}))
-        user, password = IN_URL
         environment = {
-            "UV_DEFAULT_INDEX": index.url.replace("//", f"//{user}:{quote(password, safe='')}@") + "/simple",
+            "UV_DEFAULT_INDEX": logged_in(index.url, IN_URL),
             "MIRROR_VENDOR_PIP": f"{other.url}/simple",
             "PIP_FIND_LINKS": "",
             "NETRC": str(netrc),
@@ -104,3 +113,32 @@ def test_no_credential_is_in_an_image_a_lock_a_record_a_log_an_output_or_a_comma
     assert any(b"standin_vendor" in content for name, content in left if name.endswith("(unpacked)"))
     assert [name for name, content in left for secret in SECRETS if secret in content] == []
     assert not list(temporary.glob("toolkit-*"))
+
+
+def test_a_password_that_is_refused_or_for_a_place_that_is_gone_is_not_shown(small: SmallProject) -> None:
+    project = with_locked_image(small)
+    own, vendor = Vendor(login=IN_URL), Vendor()
+    own.wheel("standin_own", "2.0")
+    vendor.wheel("standin_vendor", "1.0")
+    address, wrong = reachable_address(), ("index-user", "wr/p@ss:4711")
+    shown = []
+    with own.serving(address=address) as index, vendor.serving(address=address) as other:
+        right = {
+            "UV_DEFAULT_INDEX": logged_in(index.url, IN_URL),
+            "MIRROR_VENDOR_PIP": f"{other.url}/simple",
+            "PIP_FIND_LINKS": "",
+            "NETRC": "/dev/null",
+        }
+        refused = {**right, "UV_DEFAULT_INDEX": logged_in(index.url, wrong)}
+        shown.append(small.run("lock", "locked-*", "--upgrade", environment=refused))
+        locked = small.run("lock", environment=right)
+        assert locked.code == 0, locked.err
+        shown.append(small.run("build", "locked-*", "--no-cache", environment=refused))
+    gone = {**right, "UV_DEFAULT_INDEX": logged_in("http://127.0.0.1:1", wrong)}
+    for words in (["lock", "--upgrade"], ["plan"], ["build", "--no-cache"]):
+        shown.append(small.run(words[0], "locked-*", *words[1:], environment=gone))
+    assert [ran.code != 0 for ran in shown] == [True, True, False, False, True]
+    left = [(f"output {number}", (ran.out + ran.err).encode()) for number, ran in enumerate(shown)]
+    left += contents(project)
+    secrets = (*forms(wrong), *forms(IN_URL))
+    assert [name for name, content in left for form in secrets if form in content] == []

@@ -96,7 +96,7 @@ class Fetcher:
             response.close()
             if response.status_code in (404, 410):
                 raise FileAbsent(
-                    f"{urlsplit(url).netloc} does not have {urlsplit(url).path} "
+                    f"{_host(url)} does not have {urlsplit(url).path} "
                     f"(HTTP {response.status_code}{_by(url, target)})",
                     remedy="Mend the path, version or source in images.toml.",
                 )
@@ -109,7 +109,7 @@ class Fetcher:
         raise self._unreachable(url, why)
 
     def _unreachable(self, url: str, why: str) -> SourceUnreachable:
-        host = urlsplit(url).netloc
+        host = _host(url)
         by = _by(url, self._located(url))
         return SourceUnreachable(
             f"{host} cannot be reached{by}: {why}",
@@ -138,8 +138,13 @@ def _origin(url: str) -> str:
 
 def _by(url: str, target: str) -> str:
     """Which other host was asked in its place; for people, never for the lock."""
-    host = urlsplit(target).netloc.rpartition("@")[2]
-    return "" if host == urlsplit(url).netloc else f" (asked of {host} in its place)"
+    host = _host(target)
+    return "" if host == _host(url) else f" (asked of {host} in its place)"
+
+
+def _host(url: str) -> str:
+    """With its port, without its login: the machine's own index is asked for by a URL that may have one."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _cause(error: Exception) -> str:

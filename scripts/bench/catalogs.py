@@ -161,6 +161,7 @@ def many_images(directory: Path, count: int, consumer: str = "sagemaker") -> Pat
 def build_targets(directory: Path, registry: str) -> str:
     """The rendered files of `many_images` as targets of `docker buildx bake --push`, two platforms each."""
     run(*TOOLKIT, "render", "*", "--out", "rendered", cwd=directory)
+    run(*TOOLKIT, "bases", cwd=directory)  # a release makes none where all images are published
     project = read_project(Settings(catalog=directory / "images.toml", environment={}))
     base = lookup_bases(project)["debian11"].build_context
     targets = {}

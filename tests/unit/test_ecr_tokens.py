@@ -93,6 +93,14 @@ def test_a_refused_token_is_replaced_unless_it_is_fresh() -> None:
     assert house.secret(refused=first.basic) == "token-2"
 
 
+def test_a_refused_token_whose_time_has_come_is_replaced_however_fresh() -> None:
+    house = House(aws=Aws(seconds=2.0))
+    first = house.tokens.lookup_credential(HOST)
+    assert first
+    house.now += 1.9
+    assert house.secret(refused=first.basic) == "token-2"
+
+
 def test_other_hosts_have_what_docker_has() -> None:
     house = House()
     house.logins.known["ghcr.io"] = Credential(username="me", secret="mine")

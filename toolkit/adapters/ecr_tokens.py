@@ -111,9 +111,9 @@ class EcrTokens:
 
     def _is_spent(self, held: _Held, refused: str | None) -> bool:
         now = self._clock()
-        if held.credential.basic == refused:
-            return now - held.asked > _YOUNG_SECONDS
-        return now >= held.credential.until
+        if now >= held.credential.until:
+            return True
+        return held.credential.basic == refused and now - held.asked > _YOUNG_SECONDS
 
     def _renewed(self, host: EcrHost) -> _Held:
         given = self._ask(host)

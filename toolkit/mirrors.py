@@ -167,7 +167,7 @@ def apt_with_logins(sources: str, credentials: Credentials) -> tuple[str, str]:
         return url
 
     listed = _APT_URL.sub(plain, sources)
-    # Since apt 1.9.10 http is meant only where it is named; older ones know no protocol and match the host.
+    # apt 2.0 means http only where it is named; that of Ubuntu 18.04 knows no protocols and matches the host.
     # The one with the longer path first: apt takes the first that fits.
     return listed, "".join(
         f"machine {protocol}{place} login {user} password {password}\n"

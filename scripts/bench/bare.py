@@ -28,7 +28,8 @@ def bare_machine() -> Iterator[Contest]:
                 raise BenchFailed(f"{engine} is not set-up's, so that uninstall leaves it: no bare machine")
 
         def release() -> None:
-            told = said("make", "release", cwd=project, environment=_empty_caches(caches))
+            # Without what `make bench` itself was given: make hands it on.
+            told = said("make", "release", "ARGS=", "IMAGES=", cwd=project, environment=_empty_caches(caches))
             stages[:] = [line for line in told.splitlines() if line.startswith(_STAGES)]
 
         yield Contest(

@@ -3,9 +3,10 @@
 BuildKit copies the layers of a base that is a layout on disk (`oci-layout://`) into containerd when a step
 first needs them. When that is cut off, containerd keeps the part that it got, and each later build of that
 base goes on behind it; but a layout is read through the build's session, which has no way to begin anywhere
-but at the start ("unsupported offset"). The part stays for 24 hours. A layer that containerd has whole is not
-copied at all, whatever part of it there is besides, and `docker load` brings it there by a copy of another
-name: https://github.com/containerd/containerd/blob/v1.7.24/metadata/content.go (Writer).
+but at the start ("unsupported offset"). The part stays until containerd collects its garbage, at most for 24
+hours. A layer that containerd has whole is not copied at all, whatever part of it there is besides, and
+`docker load` brings it there by a copy of another name:
+https://github.com/containerd/containerd/blob/v1.7.24/metadata/content.go (Writer).
 """
 
 import io

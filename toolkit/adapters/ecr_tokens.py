@@ -56,11 +56,13 @@ def ask_ecr(host: EcrHost, ca_bundle: Path | None) -> GivenToken:
 def lifetime(expires: datetime, *, now: datetime | None) -> float:
     """Seconds from ECR's own `now` (its Date header), so that this machine's clock does not matter.
 
+    A Date has whole seconds: up to one more had gone.
+    https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
     A token that has ended before it was given (moto says 2015) is taken for one of the documented life:
     a refusal renews it in any case.
     """
     seconds = (expires - (now or datetime.now(UTC))).total_seconds()
-    return seconds if seconds > 0 else _DOCUMENTED_SECONDS
+    return max(seconds - 1, 0.0) if seconds > 0 else _DOCUMENTED_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
